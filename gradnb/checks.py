@@ -1,0 +1,80 @@
+"""Errors that name the argument, say what came and what was expected.
+
+Without them a wrong shape surfaces as a broadcasting error three frames below the mistake, or, worse,
+broadcasts without an error and trains on nonsense.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+
+def integer(name, value, minimum):
+    """Return `value` as an int of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    return int(value)
+
+
+def number(name, value, minimum=-math.inf, maximum=math.inf):
+    """Return `value` as a finite float in [`minimum`, `maximum`]."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}, got {value}")
+    if value > maximum:
+        raise ValueError(f"{name} must be at most {maximum:g}, got {value}")
+    return float(value)
+
+
+def float_array(name, value):
+    """Return `value`, which must be an array of floating-point numbers already."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
+    if not np.issubdtype(value.dtype, np.floating):
+        raise TypeError(
+            f"{name} must hold floating-point numbers, got dtype {value.dtype}: "
+            f"convert it with {name}.astype(float)"
+        )
+    return value
+
+
+def rows(name, value, features):
+    """Return `value`, which must be a float array of shape (batch, `features`)."""
+    float_array(name, value)
+    if value.ndim != 2 or value.shape[1] != features:
+        raise ValueError(f"{name} must have shape (batch, {features}), got {value.shape}")
+    return value
+
+
+def not_wider(name, value, dtype):
+    """Refuse an array that would turn every later result into a wider type than `dtype`."""
+    if np.result_type(value.dtype, dtype) != dtype:
+        raise TypeError(
+            f"{name} has dtype {value.dtype}, but the parameters are {dtype}: "
+            f"convert it with {name}.astype(numpy.{dtype})"
+        )
+    return value
+
+
+def same_shape(name, value, shape, of):
+    """Return `value`, which must be a float array with exactly the shape of `of`."""
+    float_array(name, value)
+    if value.shape != shape:
+        raise ValueError(f"{name} must have the shape of {of}, {shape}, got {value.shape}")
+    return value
+
+
+def float_dtype(name, value):
+    """Return `value` as a floating-point NumPy dtype."""
+    dtype = np.dtype(value)
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"{name} must be a floating-point type, got {dtype}")
+    return dtype

@@ -1,0 +1,110 @@
+"""Initial weights: callables ``(shape, rng) -> array``.
+
+`shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units an
+input reaches. Which scale suits which activation is the subject of the stability chapters.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gradnb import checks
+
+
+def normal(std):
+    """Draw from a normal distribution with mean 0 and standard deviation `std`.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation, at least 0.
+
+    Returns
+    -------
+    callable
+        ``(shape, rng) -> ndarray``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `std` is not a finite number of at least 0.
+    """
+    std = checks.number("std", std, minimum=0)
+
+    def draw(shape, rng):
+        return rng.normal(0.0, std, size=shape)
+
+    return draw
+
+
+def constant(c):
+    """Give every weight the value `c`.
+
+    With a constant, all units of a layer stay copies of each other; with 0, the layers before it
+    get no gradient at all. Useful for biases, and to see that happen.
+
+    Parameters
+    ----------
+    c : float
+        The value.
+
+    Returns
+    -------
+    callable
+        ``(shape, rng) -> ndarray``; the generator is not used.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `c` is not a finite number.
+    """
+    c = checks.number("c", c)
+
+    def fill(shape, rng):
+        return np.full(shape, c)
+
+    return fill
+
+
+def he_normal(shape, rng):
+    """Draw from N(0, 2 / fan_in), which keeps the variance steady through ReLU layers.
+
+    He et al. (2015), equation 10; ``torch.nn.init.kaiming_normal_`` with its defaults.
+
+    Parameters
+    ----------
+    shape : tuple
+        ``(fan_in, fan_out)``.
+    rng : numpy.random.Generator
+        Source of the numbers.
+
+    Returns
+    -------
+    ndarray
+        Of that shape, float64.
+    """
+    fan_in, _ = shape
+    return rng.normal(0.0, math.sqrt(2 / fan_in), size=shape)
+
+
+def glorot_normal(shape, rng):
+    """Draw from N(0, 2 / (fan_in + fan_out)), a compromise between both passes of a linear net.
+
+    Glorot & Bengio (2010), equation 12; ``torch.nn.init.xavier_normal_``.
+
+    Parameters
+    ----------
+    shape : tuple
+        ``(fan_in, fan_out)``.
+    rng : numpy.random.Generator
+        Source of the numbers.
+
+    Returns
+    -------
+    ndarray
+        Of that shape, float64.
+    """
+    fan_in, fan_out = shape
+    return rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), size=shape)

@@ -1,0 +1,134 @@
+"""Losses: a number for a batch, and its gradient by the prediction.
+
+A loss is called with prediction and target and returns a Python float; its ``backward()`` then gives
+the gradient by the prediction of that call, the `grad_output` with which a network's ``backward``
+starts. Both losses are means, so the factor 1 / batch is in here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradnb import checks
+
+
+class MSELoss:
+    """Average the squared errors.
+
+    L = (1/M) Σ (p − t)² over all M entries of the batch, ∂L/∂p = 2 (p − t) / M. The mean is over
+    examples and outputs alike, as in ``torch.nn.MSELoss``; textbooks that sum over the outputs or
+    write a factor 1/2 have gradients that differ by that factor.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If prediction or target is not a float array, if their shapes differ (nothing is broadcast),
+        or if they are empty.
+    RuntimeError
+        If ``backward`` comes before a call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> criterion = MSELoss()
+    >>> criterion(np.array([[1.0, 4.0]]), np.array([[1.0, 2.0]]))
+    2.0
+    >>> criterion.backward()
+    array([[0., 2.]])
+    """
+
+    def __init__(self):
+        self._difference = None
+
+    def __call__(self, prediction, target):
+        """Return the loss of predictions of any shape against targets of the same shape."""
+        checks.float_array("prediction", prediction)
+        checks.same_shape("target", target, prediction.shape, of="prediction")
+        if prediction.size == 0:
+            raise ValueError(f"prediction must not be empty, got shape {prediction.shape}")
+        checks.not_wider("target", target, prediction.dtype)
+        self._difference = prediction - target
+        return float(np.mean(self._difference**2))
+
+    def backward(self):
+        """Return ∂L/∂p, of the shape of the prediction."""
+        if self._difference is None:
+            raise RuntimeError("MSELoss.backward was called before the loss")
+        return self._difference * (2 / self._difference.size)
+
+    def __repr__(self):
+        return "MSELoss()"
+
+
+class CrossEntropyLoss:
+    """Average −log of the probability that the softmax gives the right class.
+
+    With logits z of shape (batch, classes), p = softmax(z) along each row and the classes t:
+    L = −(1/N) Σᵢ log p[i, tᵢ], ∂L/∂z = (p − onehot(t)) / N, with N the batch. It takes logits, not
+    probabilities, like ``torch.nn.CrossEntropyLoss``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the logits are not a float array of shape (batch, classes) with at least one row, or the
+        target is not an integer array of shape (batch,) with values from 0 to classes − 1.
+    RuntimeError
+        If ``backward`` comes before a call.
+
+    Notes
+    -----
+    The largest logit of a row is subtracted before the exponential, which changes no probability and
+    keeps logits of 1e8 from overflowing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> criterion = CrossEntropyLoss()
+    >>> round(criterion(np.array([[0.0, 0.0]]), np.array([1])), 4)  # log 2
+    0.6931
+    >>> criterion.backward()
+    array([[ 0.5, -0.5]])
+    """
+
+    def __init__(self):
+        self._log_p = None
+
+    def __call__(self, logits, target):
+        """Return the loss of logits (batch, classes) against class indices (batch,)."""
+        self._check(logits, target)
+        z = logits - logits.max(axis=1, keepdims=True)
+        self._log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        self._target = target
+        return -float(np.mean(self._log_p[np.arange(len(target)), target]))
+
+    def backward(self):
+        """Return ∂L/∂z, of the shape of the logits."""
+        if self._log_p is None:
+            raise RuntimeError("CrossEntropyLoss.backward was called before the loss")
+        grad = np.exp(self._log_p)
+        grad[np.arange(len(grad)), self._target] -= 1
+        grad /= len(grad)
+        return grad
+
+    @staticmethod
+    def _check(logits, target):
+        checks.float_array("logits", logits)
+        if logits.ndim != 2 or logits.size == 0:
+            raise ValueError(
+                f"logits must have shape (batch, classes), neither of them 0, got {logits.shape}"
+            )
+        if not isinstance(target, np.ndarray) or not np.issubdtype(target.dtype, np.integer):
+            got = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
+            raise TypeError(f"target must be an array of integer classes, got {got}")
+        if target.shape != logits.shape[:1]:
+            raise ValueError(
+                f"target must have shape (batch,) = {logits.shape[:1]}, got {target.shape}"
+            )
+        if target.min() < 0 or target.max() >= logits.shape[1]:
+            raise ValueError(
+                f"target must hold classes from 0 to {logits.shape[1] - 1}, "
+                f"got values from {target.min()} to {target.max()}"
+            )
+
+    def __repr__(self):
+        return "CrossEntropyLoss()"

@@ -1,0 +1,191 @@
+"""What every layer shares: parameters with a gradient each, and a walk over them.
+
+A `Module` computes its output in ``forward`` and remembers what its ``backward`` will need. The
+``backward`` receives the gradient of the loss by the module's output, **adds** the gradients of its
+parameters to their ``.grad`` and returns the gradient by its input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradnb import checks
+
+
+class Parameter:
+    """Hold an array that is learned, together with its gradient.
+
+    Attributes
+    ----------
+    data : ndarray
+        The values.
+    grad : ndarray
+        Same shape and dtype as `data`; starts at zeros. ``backward`` adds to it. PyTorch starts
+        with ``None`` and returns to it in ``zero_grad``; here it is an array at all times.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not an array of floating-point numbers.
+    """
+
+    def __init__(self, data):
+        self.data = checks.float_array("data", data)
+        self.grad = np.zeros_like(data)
+
+    def zero_grad(self):
+        """Fill the gradient with zeros in place, so that references to it stay valid."""
+        self.grad.fill(0)
+
+    @property
+    def shape(self):
+        """Shape of `data` and of `grad`."""
+        return self.data.shape
+
+    @property
+    def size(self):
+        """Count of the entries."""
+        return self.data.size
+
+    def __repr__(self):
+        return f"Parameter(shape={self.shape}, dtype={self.data.dtype})"
+
+
+class Module:
+    """Be the base of layers and networks, as ``torch.nn.Module`` is.
+
+    A subclass writes ``forward(x)`` and ``backward(grad_output, input_grad=True)``. Attributes that
+    are a `Parameter` or a `Module` are found by themselves, in the order in which they were set.
+
+    Notes
+    -----
+    ``forward`` keeps references, not copies: an array that is changed in place between ``forward``
+    and ``backward`` gives a wrong gradient. PyTorch raises an error there.
+    """
+
+    training = True
+
+    def forward(self, x):
+        """Compute the output and remember what ``backward`` needs."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, grad_output, input_grad=True):
+        """Add the parameters' gradients to their ``.grad`` and return the gradient by the input.
+
+        Parameters
+        ----------
+        grad_output : ndarray
+            Gradient of the loss by this module's output, of that output's shape. Never modified.
+        input_grad : bool
+            Whether the gradient by the input is wanted. The first layer of a network that is being
+            trained can do without, and without its largest matrix product.
+
+        Returns
+        -------
+        ndarray or None
+            Gradient of the loss by the input, or None with ``input_grad=False``.
+
+        Raises
+        ------
+        RuntimeError
+            If ``forward`` has not been called.
+        ValueError
+            If `grad_output` has not the shape of the output.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def named_children(self):
+        """Yield ``(name, module)`` for the modules directly inside this one."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_modules(self, prefix=""):
+        """Yield ``(name, module)`` for this module and all inside it; its own name is ``""``."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_parameters(self):
+        """Yield ``(name, parameter)`` in PyTorch's order, ``"0.weight"``, ``"0.bias"``, …
+
+        A parameter that is used in several places is listed once, under its first name.
+        """
+        seen = set()
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    def parameters(self):
+        """Yield the parameters, in the order of ``named_parameters``."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def zero_grad(self):
+        """Fill every parameter's gradient with zeros in place."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def train(self, mode=True):
+        """Set training mode in this module and all inside it; return the module."""
+        for _, module in self.named_modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self):
+        """Set evaluation mode in this module and all inside it; return the module."""
+        return self.train(False)
+
+    def state_dict(self):
+        """Return a copy of every parameter's values, by name.
+
+        PyTorch's returns references, which change as training goes on.
+        """
+        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state):
+        """Write the values of `state` into the parameters, in place.
+
+        Parameters
+        ----------
+        state : dict
+            What ``state_dict`` of a module of the same structure returned.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing, unknown, or has another shape. Then nothing has been changed.
+        """
+        own = dict(self.named_parameters())
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        faults = [f"missing {name} {own[name].shape}" for name in own if name not in arrays]
+        faults += [f"unknown {name} {arrays[name].shape}" for name in arrays if name not in own]
+        faults += [
+            f"{name} has shape {arrays[name].shape}, expected {own[name].shape}"
+            for name in own
+            if name in arrays and arrays[name].shape != own[name].shape
+        ]
+        if faults:
+            raise ValueError("state does not fit this module: " + "; ".join(faults))
+        for name, parameter in own.items():
+            parameter.data[...] = arrays[name]
+
+    _memory = None
+
+    def _remember(self, saved, output):
+        """Keep what ``backward`` will need, and what its `grad_output` has to fit."""
+        self._memory = saved, output.shape, output.dtype
+
+    def _recall(self, grad_output):
+        """Return what ``forward`` kept, or refuse a `grad_output` that does not belong to it."""
+        if self._memory is None:
+            raise RuntimeError(f"{type(self).__name__}.backward was called before forward")
+        saved, shape, dtype = self._memory
+        checks.same_shape("grad_output", grad_output, shape, of="the output")
+        checks.not_wider("grad_output", grad_output, dtype)
+        return saved

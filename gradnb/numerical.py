@@ -1,0 +1,290 @@
+"""Numerical gradients, and the check of a backward pass against them.
+
+A numerical gradient needs only the function, not its derivative: move one entry, see how far the
+value moves. It is slow and inexact, and knows nothing of the mistakes in a backward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradnb import checks
+
+METHODS = ("central", "forward", "complex")
+
+
+def numerical_gradient(f, x, eps=None, method="central"):
+    """Estimate ∂f/∂x entry by entry.
+
+    central: (f(x + h) − f(x − h)) / 2h, error O(h²); forward: (f(x + h) − f(x)) / h, error O(h);
+    complex: Im f(x + ih) / h, error O(h²) and free of cancellation, so that h can be tiny (Squire &
+    Trapp 1998).
+
+    Parameters
+    ----------
+    f : callable
+        ``f(x) -> number``. It may use its argument, or read the same array through a closure: `x` is
+        perturbed in place. With ``method="complex"`` it has to use its argument, a complex copy.
+    x : ndarray
+        Where; float, any shape. Its entries are put back whatever happens, also when `f` raises.
+    eps : float, optional
+        The step h. By default ∛u · max(1, |xᵢ|) for central, √u · max(1, |xᵢ|) for forward, with u the
+        machine epsilon of x, and 1e-20 for complex.
+    method : {"central", "forward", "complex"}
+        The difference to take.
+
+    Returns
+    -------
+    ndarray
+        The gradient, of the shape and dtype of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not a float array (in an integer array the step would round to 0), or, with
+        ``method="complex"``, if `f` returns a real number.
+    ValueError
+        If `method` is unknown, `eps` is not positive, too small to change an entry of `x`, `x` is
+        read-only, or `f` returns more than one number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([1.0, 2.0])
+    >>> numerical_gradient(lambda x: np.sum(x**3), x).round(6)
+    array([ 3., 12.])
+    """
+    checks.float_array("x", x)
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if eps is not None and checks.number("eps", eps) <= 0:
+        raise ValueError(f"eps must be positive, got {eps}")
+    if method == "complex":
+        return _complex_step(f, x, 1e-20 if eps is None else eps)
+    if not x.flags.writeable:
+        raise ValueError(
+            "x must be writeable, since it is perturbed in place; got a read-only array"
+        )
+    gradient = np.zeros_like(x)
+    here = _number(f(x)) if method == "forward" else None
+    for index in np.ndindex(x.shape):
+        h = _step(x, index, method) if eps is None else eps
+        above, f_above = _probe(f, x, index, +h)
+        below, f_below = (x[index], here) if method == "forward" else _probe(f, x, index, -h)
+        if above == below:
+            raise ValueError(f"eps={h:g} is too small to change x[{index}] = {x[index]:g}")
+        # The difference of the points as stored, since x + h is rounded
+        gradient[index] = (f_above - f_below) / (float(above) - float(below))
+    return gradient
+
+
+def _step(x, index, method):
+    exponent = 1 / 2 if method == "forward" else 1 / 3
+    return float(np.finfo(x.dtype).eps) ** exponent * max(1.0, abs(float(x[index])))
+
+
+def _probe(f, x, index, h):
+    """Return the moved entry and f there; the entry is put back whatever happens."""
+    original = x[index]
+    try:
+        x[index] = original + h
+        return x[index], _number(f(x))
+    finally:
+        x[index] = original
+
+
+def _complex_step(f, x, h):
+    gradient = np.zeros_like(x)
+    z = x.astype(np.result_type(x.dtype, np.complex64))
+    for index in np.ndindex(x.shape):
+        z[index] += 1j * h
+        value = f(z)
+        if not np.iscomplexobj(value):
+            raise TypeError(
+                "f must return a complex number for a complex x, got a real one: it ignores its "
+                "argument or drops the imaginary part, as abs, max and float do"
+            )
+        gradient[index] = _number(np.imag(value)) / h
+        z[index] = x[index]
+    return gradient
+
+
+def _number(value):
+    value = np.asarray(value)
+    if value.size != 1:
+        raise ValueError(f"f must return a single number, got an array of shape {value.shape}")
+    return float(value.reshape(()))
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Say where an analytic gradient and its numerical estimate differ."""
+
+    name: str
+    index: tuple
+    analytic: float
+    numeric: float
+
+    def __str__(self):
+        where = ", ".join(map(str, self.index))
+        return f"{self.name}[{where}]: analytic {self.analytic:.6g}, numeric {self.numeric:.6g}"
+
+
+class GradcheckError(AssertionError):
+    """Tell that a backward pass disagrees with the differences."""
+
+
+@dataclass(frozen=True)
+class GradcheckReport:
+    """Hold what `gradcheck` found. It is true when something was compared and nothing disagrees.
+
+    Attributes
+    ----------
+    errors : dict of str to float
+        For each array that could be compared, the largest |analytic − numeric| relative to its
+        largest entry.
+    mismatches : list of Mismatch
+        For each array that disagrees, its worst entry.
+    kinks : dict of str to int
+        For each array, how many entries could not be compared because a kink is nearby.
+    unresolved : list of str
+        Arrays whose whole gradient lies below the rounding noise of the differences: nothing can be
+        said of them.
+    tol : float
+        The relative error that was allowed.
+    """
+
+    tol: float
+    errors: dict = field(default_factory=dict)
+    mismatches: list = field(default_factory=list)
+    kinks: dict = field(default_factory=dict)
+    unresolved: list = field(default_factory=list)
+
+    def __bool__(self):
+        return bool(self.errors) and not self.mismatches
+
+    def __str__(self):
+        lines = [f"gradcheck {'passed' if self else 'FAILED'} (relative tolerance {self.tol:g})"]
+        lines += [f"  {mismatch}" for mismatch in self.mismatches]
+        lines += [
+            f"  {name}: kink nearby at {count} of its entries, not compared there"
+            for name, count in self.kinks.items()
+        ]
+        lines += [f"  {name}: gradient below the rounding noise" for name in self.unresolved]
+        return "\n".join(lines)
+
+
+def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
+    """Compare every gradient of a model, by parameters and by input, with central differences.
+
+    For each array, max |analytic − numeric| / max(|analytic|, |numeric|) must stay below `tol`, where
+    both maxima run over the whole array. Differences that rounding alone explains (a few units in the
+    last place of the loss, divided by the step) are not counted.
+
+    Parameters
+    ----------
+    model : Module
+        Its ``backward`` is what is checked.
+    loss : callable
+        ``loss(model(x), y) -> float`` with a ``backward()``, such as `MSELoss`.
+    x : ndarray
+        A batch, of several rows where the model has a BatchNorm. Float.
+    y : ndarray
+        Its targets.
+    eps : float, optional
+        Step of the central difference, by default that of `numerical_gradient`.
+    tol : float
+        Largest relative error allowed.
+    raise_exception : bool
+        Whether a disagreement raises, as in ``torch.autograd.gradcheck``, or is only reported.
+
+    Returns
+    -------
+    GradcheckReport
+        True if nothing disagrees; ``print`` it to read it. Parameters, their ``.grad`` and `x` are as
+        before.
+
+    Raises
+    ------
+    GradcheckError
+        If a gradient disagrees: with parameter, index, analytic and numeric value.
+
+    Notes
+    -----
+    Within one step of a kink, such as ReLU's at 0, a central difference is wrong by a few percent
+    and more while the gradient is right. Where the two one-sided slopes differ by far more than
+    curvature explains and the gradient agrees with one of them, the entry is reported as "kink
+    nearby" and not as a disagreement.
+    """
+    tol = checks.number("tol", tol, minimum=0)
+    x = checks.float_array("x", x).copy()
+    parameters = dict(model.named_parameters())
+    before = {name: p.grad.copy() for name, p in parameters.items()}
+
+    def value(_):
+        return loss(model(x), y)
+
+    try:
+        arrays = {name: p.data for name, p in parameters.items()} | {"input": x}
+        analytic = _analytic_gradients(model, loss, x, y)
+        report = GradcheckReport(tol)
+        for name, array in arrays.items():
+            _compare(report, name, value, array, analytic[name], eps)
+    finally:
+        for name, p in parameters.items():
+            p.grad[...] = before[name]
+    value(x)  # so that every layer remembers the unperturbed batch again
+    if raise_exception and not report:
+        raise GradcheckError(str(report))
+    return report
+
+
+def _analytic_gradients(model, loss, x, y):
+    model.zero_grad()
+    loss(model(x), y)
+    grad_input = model.backward(loss.backward())
+    return {name: p.grad.copy() for name, p in model.named_parameters()} | {"input": grad_input}
+
+
+def _compare(report, name, value, array, analytic, eps):
+    numeric = numerical_gradient(value, array, eps)
+    u = float(np.finfo(array.dtype).eps)
+    h = u ** (1 / 3) if eps is None else eps
+    noise = 10 * u * abs(value(array)) / h
+    difference = np.abs(analytic - numeric)
+    scale = float(max(np.abs(analytic).max(), np.abs(numeric).max()))
+    if scale <= 10 * noise:
+        report.unresolved.append(name)
+        return
+    report.errors[name] = float(difference.max()) / scale
+    agrees = difference <= report.tol * scale + noise  # false for nan
+    wrong = []
+    for index in map(tuple, np.argwhere(~agrees)):
+        if _kink_nearby(value, array, index, analytic[index], h, scale):
+            report.kinks[name] = report.kinks.get(name, 0) + 1
+        else:
+            wrong.append(index)
+    if wrong:
+        worst = max(wrong, key=lambda index: np.nan_to_num(difference[index], nan=np.inf))
+        report.mismatches.append(
+            Mismatch(name, tuple(map(int, worst)), float(analytic[worst]), float(numeric[worst]))
+        )
+
+
+def _kink_nearby(value, array, index, analytic, h, scale):
+    """Tell whether the slopes to both sides differ and the gradient is one of them."""
+    left, right = _one_sided_slopes(value, array, index, h)
+    # On a smooth function they differ by h times the curvature, which is far less than this
+    apart = abs(right - left) > 1e3 * h * scale
+    # A smaller step, lest it reach the kink as well
+    left, right = _one_sided_slopes(value, array, index, h / 100)
+    return apart and min(abs(analytic - left), abs(analytic - right)) <= 1e2 * h * scale
+
+
+def _one_sided_slopes(value, array, index, h):
+    here, f_here = array[index], value(array)
+    below, f_below = _probe(value, array, index, -h)
+    above, f_above = _probe(value, array, index, +h)
+    return (f_here - f_below) / float(here - below), (f_above - f_here) / float(above - here)
