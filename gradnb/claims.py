@@ -50,7 +50,10 @@ CLAIMS = {
         "makes them explode"
     ),
     "B4": "Too large or too small initial weights make gradients unstable",
-    "B5": "Forward pass, loss (mean squared error, cross-entropy) and gradient as defined there",
+    "B5": (
+        "Forward pass, loss (mean squared error, cross-entropy) and gradient are as the article "
+        "defines them"
+    ),
     "B6": (
         "Backprop = output error, then layer by layer by the chain rule, then new = old − "
         "rate × gradient"
@@ -119,7 +122,7 @@ ROUNDING = 1e-12
 """Magnitudes below this print as ``< 1e-12``: their digits belong to the processor."""
 
 
-def verdict(claim, measure, value, relation, threshold, *, when=None, outside=None, digits=2):
+def verdict(claim, measure, value, relation, threshold, *, when=None, outside=None):
     """Print whether a claim holds, from the number that decides and its threshold.
 
     The claim holds if ``value relation threshold`` is true, else it fails. A claim that holds only
@@ -143,8 +146,6 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
         The condition, as it follows "holds when".
     outside : float, optional
         The same measure where the condition is not met.
-    digits : int
-        Significant digits to print.
 
     Raises
     ------
@@ -165,9 +166,9 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
     if any(number is not None and math.isnan(number) for number in (value, threshold, outside)):
         raise ValueError(f"value, threshold and outside must not be NaN, got {value}, {threshold}")
     holds = _RELATIONS[relation]
-    word, numbers = ("holds" if holds(value, threshold) else "fails"), _show(value, digits)
+    word, numbers = ("holds" if holds(value, threshold) else "fails"), _show(value)
     if when is not None:
-        numbers += f" then, {_show(outside, digits)} otherwise"
+        numbers += f" then, {_show(outside)} otherwise"
         if holds(value, threshold) and not holds(outside, threshold):
             word = f"holds when {when}"
     limit = f"{relation} {threshold:g}"
@@ -207,7 +208,5 @@ def _print(claim, line):
     print(f"{claim} {line}")
 
 
-def _show(value, digits):
-    if value != 0 and abs(value) < ROUNDING:
-        return f"< {ROUNDING:g}"
-    return f"{value:.{digits}g}"
+def _show(value):
+    return f"{value:.2g}" if value == 0 or abs(value) >= ROUNDING else f"< {ROUNDING:g}"

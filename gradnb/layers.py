@@ -88,7 +88,7 @@ class Linear(Module):
         self._remember(x, y)
         return y
 
-    def backward(self, grad_output, input_grad=True):  # noqa: D102 (Module says it)
+    def backward(self, grad_output, input_grad=True):
         x = self._recall(grad_output)
         self.weight.grad += x.T @ grad_output
         if self.bias is not None:
@@ -128,7 +128,7 @@ class ReLU(Module):
         self._remember(x > 0, y)
         return y
 
-    def backward(self, grad_output, input_grad=True):  # noqa: D102
+    def backward(self, grad_output, input_grad=True):
         positive = self._recall(grad_output)
         return grad_output * positive if input_grad else None
 
@@ -169,7 +169,7 @@ class Sigmoid(Module):
         self._remember(y, y)
         return y
 
-    def backward(self, grad_output, input_grad=True):  # noqa: D102
+    def backward(self, grad_output, input_grad=True):
         y = self._recall(grad_output)
         return grad_output * (y * (1 - y)) if input_grad else None
 
@@ -208,7 +208,7 @@ class Tanh(Module):
         self._remember(y, y)
         return y
 
-    def backward(self, grad_output, input_grad=True):  # noqa: D102
+    def backward(self, grad_output, input_grad=True):
         y = self._recall(grad_output)
         return grad_output * (1 - y**2) if input_grad else None
 

@@ -48,7 +48,7 @@ class Sequential(Module):
                 )
             first_place[id(module)] = name
 
-    def named_children(self):  # noqa: D102
+    def named_children(self):
         for i, module in enumerate(self._modules):
             yield str(i), module
 
@@ -58,7 +58,7 @@ class Sequential(Module):
             x = module(x)
         return x
 
-    def backward(self, grad_output, input_grad=True):  # noqa: D102
+    def backward(self, grad_output, input_grad=True):
         for i, module in reversed(list(enumerate(self._modules))):
             grad_output = module.backward(grad_output, input_grad=input_grad or i > 0)
         return grad_output
