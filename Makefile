@@ -1,0 +1,77 @@
+# `make` lists what there is. Every target makes .venv first and needs only Python 3.11+, make and git.
+# Kept to what GNU make 3.81 understands, which is the make of macOS.
+
+PY = .venv/bin/python
+LOCKED = $(PY) tools/locked.py
+PORT = 8000
+export PYTHON
+
+# What a user has set up for other work must not change what the book computes or how it looks.
+unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONSTARTUP VIRTUAL_ENV
+unexport PYTEST_ADDOPTS PYTEST_PLUGINS
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT
+export PIP_USER = 0
+export PYTHONNOUSERSITE = 1
+export PYTHONUTF8 = 1
+export JUPYTER_PREFER_ENV_PATH = 1
+
+help:
+	@echo "make book        build the book into _build/html"
+	@echo "make serve       build it and serve it on http://127.0.0.1:$(PORT) (PORT=... for another)"
+	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make test        everything: code style, the book, the package, every notebook, the site"
+	@echo "make lint        the code style alone"
+	@echo "make notebooks   run the notebooks and store their outputs"
+	@echo "make lock        renew constraints.txt after a change of requirements.txt"
+	@echo "make clean       remove what was built and installed"
+
+book: site
+	@echo "The book is built. Open _build/html/index.html, or run: make serve"
+
+# Every check runs, also after one has failed, so that one run shows all there is to mend.
+test: venv
+	@failed=; \
+	$(MAKE) --no-print-directory lint || failed="$$failed 'make lint'"; \
+	$(LOCKED) $(PY) tools/build_site.py --fresh || failed="$$failed 'make book'"; \
+	echo "Running the tests, and every notebook …"; \
+	$(LOCKED) $(PY) -m pytest || failed="$$failed '$(PY) -m pytest'"; \
+	if [ -n "$$failed" ]; then \
+	    echo "Failed, with the reasons above. One at a time:$$failed"; exit 1; \
+	fi; \
+	echo "All checks passed."
+
+notebooks: venv
+	@$(LOCKED) $(PY) -m tools.notebooks
+
+serve: book
+	@echo "Serving on http://127.0.0.1:$(PORT) until Ctrl-C."
+	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT) || \
+	    { echo "Is port $(PORT) taken? Try: make serve PORT=8001"; exit 1; }
+
+lab: venv
+	@test -x .venv/bin/jupyter-lab || { echo "Installing JupyterLab …"; \
+	    $(LOCKED) $(PY) -m pip --quiet --disable-pip-version-check install -c constraints.txt -e '.[lab]'; }
+	@$(PY) -m jupyterlab --notebook-dir=chapters
+
+lint: venv
+	@echo "Checking the code style …"
+	@$(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet || \
+	    { echo "Many of these mend themselves: $(PY) -m ruff check --fix; $(PY) -m ruff format"; exit 1; }
+
+# Locks all that requirements.txt and the extra `lab` bring, for every system and Python at once.
+lock: venv
+	@$(PY) -m pip --quiet --disable-pip-version-check install uv
+	@grep -v '^-' requirements.txt | $(PY) -m uv --quiet --no-config pip compile --universal \
+	    --python-version 3.11 --upgrade --extra lab --no-emit-package gradnb --no-emit-index-url \
+	    --custom-compile-command "make lock" --output-file constraints.txt - pyproject.toml
+
+clean:
+	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+site: venv
+	@$(LOCKED) $(PY) tools/build_site.py
+
+venv:
+	@python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
+
+.PHONY: help book test notebooks serve lab lint lock clean site venv

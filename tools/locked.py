@@ -1,0 +1,24 @@
+"""Run a command while no other one runs under this lock: `python tools/locked.py COMMAND…`.
+
+Two `make` in one checkout would install and build over each other. The system drops the lock when
+the last process that holds it ends, however it ends, so an interrupted run leaves nothing behind.
+"""
+
+import fcntl
+import signal
+import subprocess
+import sys
+
+# Ctrl-C ends it without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# Opened for appending because a lock over NFS needs a file that is open for writing.
+with open(__file__, "a") as lock:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Waiting for another make in this folder to finish …", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    # The command inherits the lock: should only this process be killed, the next run still waits.
+    status = subprocess.run(sys.argv[1:], check=False, pass_fds=[lock.fileno()]).returncode
+sys.exit(status if status >= 0 else 128 - status)
