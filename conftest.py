@@ -1,0 +1,104 @@
+"""What `pytest` does with notebooks.
+
+Every notebook it meets is read and held against the rules of `tools/notebook_rules.py`. With
+`--nbval` every notebook is also executed, in a fresh kernel, and each cell's outputs are compared
+with the stored ones: the text by nbval, character by character; the figures here, because nbval
+leaves them out.
+"""
+
+import importlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from nbval.kernel import RunningKernel
+from nbval.plugin import IPyNbCell
+
+from tools import figures, notebook_rules, notebooks
+
+
+def pytest_configure(config):
+    """Prepare the surroundings, and with `--nbval` the comparison."""
+    notebooks.prepare_kernels()
+    # A test that draws needs no window. (Imported only now: matplotlib reads its settings then.)
+    importlib.import_module("matplotlib").use("Agg")
+    config.figure_diffs = config.rootpath / "_build" / "figure-diffs"
+    if config.option.nbval:
+        # The kernel is the Python that runs pytest, not whatever is called "python3" on a machine.
+        config.option.nbval_current_env = True
+        config.option.nbval_cell_timeout = notebooks.CELL_TIMEOUT
+        IPyNbCell.compare_outputs = compare_outputs
+        RunningKernel.execute_cell_input = execute_cell_input
+        if not hasattr(config, "workerinput"):  # once, not in every process of pytest-xdist
+            shutil.rmtree(config.figure_diffs, ignore_errors=True)
+
+
+def execute_cell_input(kernel, code, allow_stdin=None):
+    """Run a cell as Jupyter does, with history.
+
+    nbval runs it without, and then IPython shows a last line's value in spite of its semicolon.
+    """
+    return kernel.kc.execute(code, allow_stdin=allow_stdin, stop_on_error=False)
+
+
+# nbval leaves no place to add a comparison, so it is put around the one it has.
+compare_text = IPyNbCell.compare_outputs
+
+
+def compare_outputs(cell, new, stored):
+    """Compare a cell's text, then its figures; what differs goes to `comparison_traceback`."""
+    same_text = compare_text(cell, new, stored)
+    different = list(different_figures(cell, _figures(stored), _figures(new)))
+    cell.comparison_traceback += [
+        *different,
+        f"If this is how {cell.path.name} should be now: run `make notebooks` and look at what it "
+        "changes.",
+    ]
+    return same_text and not different
+
+
+def different_figures(cell, stored, new):
+    """Say how each figure differs and where to see it; nothing when all are the same."""
+    if len(stored) != len(new):
+        yield f"{len(stored)} figure(s) stored, {len(new)} drawn"
+        return
+    for number, pngs in enumerate(zip(stored, new, strict=True), start=1):
+        pair = [figures.pixels(png) for png in pngs]
+        if how := figures.difference(*pair):
+            stem = f"{cell.path.stem}-{cell.cell.get('id', cell.cell_num)}-{number}"
+            paths = figures.save_comparison(cell.config.figure_diffs / stem, *pair)
+            yield "\n  ".join([f"The figure is not the stored one: {how}. See", *map(str, paths)])
+
+
+def _figures(outputs):
+    return [out.data["image/png"] for out in outputs if "image/png" in out.get("data", {})]
+
+
+def pytest_collect_file(file_path: Path, parent):
+    """Hold every notebook against the rules; nbval adds its cells when it is to execute them."""
+    if file_path.suffix == ".ipynb":
+        return StoredNotebook.from_parent(parent, path=file_path)
+    return None
+
+
+class StoredNotebook(pytest.File):
+    """A notebook as it is stored, not run."""
+
+    def collect(self):
+        """Yield the one test there is."""
+        yield RulesItem.from_parent(self, name="rules")
+
+
+class RulesItem(pytest.Item):
+    """Passes when the notebook breaks no rule."""
+
+    def runtest(self):
+        """Fail with a list of everything to mend."""
+        notebook = json.loads(self.path.read_text(encoding="utf-8"))
+        if found := notebook_rules.problems(notebook):
+            pytest.fail("\n".join([f"{self.path.name} must be mended:", *found]), pytrace=False)
+
+    def reportinfo(self):
+        """Name the test in reports."""
+        return self.path, 0, f"{self.path.name}: rules"
