@@ -54,11 +54,11 @@ def rows(name, value, features):
     return value
 
 
-def not_wider(name, value, dtype):
+def not_wider(name, value, dtype, than):
     """Refuse an array that would turn every later result into a wider type than `dtype`."""
     if np.result_type(value.dtype, dtype) != dtype:
         raise TypeError(
-            f"{name} has dtype {value.dtype}, but the parameters are {dtype}: "
+            f"{name} has dtype {value.dtype}, wider than {than}, {dtype}: "
             f"convert it with {name}.astype(numpy.{dtype})"
         )
     return value

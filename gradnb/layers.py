@@ -81,7 +81,7 @@ class Linear(Module):
     def forward(self, x):
         """Return x W + b, of shape (batch, out_features)."""
         checks.rows("x", x, self.in_features)
-        checks.not_wider("x", x, self.weight.data.dtype)
+        checks.not_wider("x", x, self.weight.data.dtype, than="the weight")
         y = x @ self.weight.data
         if self.bias is not None:
             y += self.bias.data

@@ -46,7 +46,7 @@ class MSELoss:
         checks.same_shape("target", target, prediction.shape, of="prediction")
         if prediction.size == 0:
             raise ValueError(f"prediction must not be empty, got shape {prediction.shape}")
-        checks.not_wider("target", target, prediction.dtype)
+        checks.not_wider("target", target, prediction.dtype, than="prediction")
         self._difference = prediction - target
         return float(np.mean(self._difference**2))
 

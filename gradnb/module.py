@@ -196,5 +196,5 @@ class Module:
             raise RuntimeError(f"{type(self).__name__}.backward was called before forward")
         saved, shape, dtype = self._memory
         checks.same_shape("grad_output", grad_output, shape, of="the output")
-        checks.not_wider("grad_output", grad_output, dtype)
+        checks.not_wider("grad_output", grad_output, dtype, than="the output")
         return saved
