@@ -99,7 +99,8 @@ class CrossEntropyLoss:
         z = logits - logits.max(axis=1, keepdims=True)
         self._log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
         self._target = target
-        return -float(np.mean(self._log_p[np.arange(len(target)), target]))
+        # A subtraction, since −(0.0) would print as −0.0
+        return 0.0 - float(np.mean(self._log_p[np.arange(len(target)), target]))
 
     def backward(self):
         """Return ∂L/∂z, of the shape of the logits."""
