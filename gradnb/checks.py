@@ -74,7 +74,20 @@ def same_shape(name, value, shape, of):
 
 def float_dtype(name, value):
     """Return `value` as a floating-point NumPy dtype."""
-    dtype = np.dtype(value)
-    if not np.issubdtype(dtype, np.floating):
-        raise TypeError(f"{name} must be a floating-point type, got {dtype}")
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"{name} must be a floating-point type, got {value!r}")
     return dtype
+
+
+def generator(name, value):
+    """Return `value`, a Generator or a seed, as a Generator; None gives a new one each time."""
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} must be a numpy.random.Generator, an integer of at least 0 or None, got {value!r}"
+        ) from error

@@ -51,7 +51,7 @@ def digits(test_size=510, rng=None):
     test_size = checks.integer("test_size", test_size, minimum=1)
     if test_size >= len(x):
         raise ValueError(f"test_size must be at most {len(x) - 1}, got {test_size}")
-    order = np.arange(len(x)) if rng is None else np.random.default_rng(rng).permutation(len(x))
+    order = np.arange(len(x)) if rng is None else checks.generator("rng", rng).permutation(len(x))
     train, test = order[:-test_size], order[-test_size:]
     return x[train], y[train], x[test], y[test]
 
@@ -95,7 +95,7 @@ def spirals(n_samples=300, n_classes=3, noise=0.1, rng=None):
     n_classes = checks.integer("n_classes", n_classes, minimum=2)
     n_samples = checks.integer("n_samples", n_samples, minimum=n_classes)
     noise = checks.number("noise", noise, minimum=0)
-    rng = np.random.default_rng(rng)
+    rng = checks.generator("rng", rng)
     y = np.arange(n_samples) % n_classes
     radius = 1 - rng.random(n_samples)
     angle = 2 * np.pi * y / n_classes + 4 * radius + rng.normal(0, noise, n_samples)
@@ -136,7 +136,7 @@ def moons(n_samples=200, noise=0.1, rng=None):
     """
     n_samples = checks.integer("n_samples", n_samples, minimum=2)
     noise = checks.number("noise", noise, minimum=0)
-    rng = np.random.default_rng(rng)
+    rng = checks.generator("rng", rng)
     y = np.arange(n_samples) % 2
     angle = np.pi * rng.random(n_samples)
     upper = np.column_stack([np.cos(angle), np.sin(angle)])

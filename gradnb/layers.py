@@ -41,8 +41,9 @@ class Linear(Module):
     Raises
     ------
     TypeError, ValueError
-        If a size is not an integer of at least 1, or `init` returns another shape. In ``forward``, if
-        x is not a float array of shape (batch, in_features), or is wider than `dtype`.
+        If a size is not an integer of at least 1, `init` is not a callable or returns another shape,
+        or `rng` or `dtype` is not what it has to be. In ``forward``, if x is not a float array of
+        shape (batch, in_features), or is wider than `dtype`.
 
     Notes
     -----
@@ -71,7 +72,10 @@ class Linear(Module):
             checks.integer("out_features", out_features, minimum=1),
         )
         dtype = checks.float_dtype("dtype", dtype)
-        weight = np.asarray(init(shape, np.random.default_rng(rng)), dtype=dtype)
+        if not callable(init):
+            raise TypeError(f"init must be a callable (shape, rng) -> array, got {init!r}")
+        # A copy, lest two layers share an array that `init` returns twice
+        weight = np.array(init(shape, checks.generator("rng", rng)), dtype=dtype)
         if weight.shape != shape:
             raise ValueError(f"init must return an array of shape {shape}, got {weight.shape}")
         self.in_features, self.out_features = shape
