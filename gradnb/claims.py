@@ -100,7 +100,7 @@ CLAIMS = {
     ),
     "D10": "Data augmentation and cross-stage partial connections improve such training",
     "E1": "The numerical gradient is a central difference over each parameter",
-    "E2": "Lambda W: loss(x, t), which ignores W, gives wrong gradients",
+    "E2": "lambda W: loss(x, t), which ignores W, gives wrong gradients",
     "E3": "Each component must be restored after its perturbation, or the error accumulates",
     "E4": "One component at a time, the others at their original values",
     "E5": "Momentum and Adam keep a history, which speeds up or steadies convergence",
@@ -163,7 +163,9 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
     if (when is None) != (outside is None):
         raise ValueError("when and outside go together: give both or neither")
     if any(number is not None and math.isnan(number) for number in (value, threshold, outside)):
-        raise ValueError(f"value, threshold and outside must not be NaN, got {value}, {threshold}")
+        raise ValueError(
+            f"value, threshold and outside must not be NaN, got {value}, {threshold}, {outside}"
+        )
     holds = _RELATIONS[relation]
     word, numbers = ("holds" if holds(value, threshold) else "fails"), _show(value, digits)
     if when is not None:
