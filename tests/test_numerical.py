@@ -415,6 +415,19 @@ def test_a_gradient_of_zeros_is_no_pass(layer):
         gradcheck(layer, MSELoss(), x, layer(x))
 
 
+def test_gradients_of_a_trained_net_are_small_and_still_right():
+    """The truncation error O(h²) does not shrink with the gradient, so a plain difference fails."""
+    rng, criterion, x, y = problem(batch=6)
+    model = randomise(mlp([3, 8, 3], Tanh), rng)
+    target = model(x)
+    model[0].weight.data += 1e-6 * rng.normal(size=(3, 8))
+    report = gradcheck(model, criterion, x, target)
+    assert criterion(model(x), target) < 1e-9
+    assert list(report.errors) == ["0.weight", "0.bias", "2.weight", "2.bias", "input"]
+    with pytest.raises(GradcheckError, match="0.weight.*analytic .* numeric"):
+        gradcheck(Sequential(model[0], TanhTwice(), model[2]), criterion, x, target)
+
+
 def test_arrays_without_a_gradient_are_named():
     rng, criterion, x, y = problem()
     model = Sequential(build(Linear, rng), ReLU(), build(Linear, rng))
