@@ -1,7 +1,7 @@
 """Errors that name the argument, say what came and what was expected.
 
-Without them a wrong shape surfaces as a broadcasting error three frames below the mistake, or, worse,
-broadcasts without an error and trains on nonsense.
+Without them a wrong shape surfaces as a broadcasting error three frames below the mistake, or,
+worse, broadcasts without an error and trains on nonsense.
 """
 
 from __future__ import annotations
@@ -89,5 +89,6 @@ def generator(name, value):
         return np.random.default_rng(value)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"{name} must be a numpy.random.Generator, an integer of at least 0 or None, got {value!r}"
+            f"{name} must be a numpy.random.Generator, an integer of at least 0 or None, "
+            f"got {value!r}"
         ) from error

@@ -10,7 +10,10 @@ import math
 import operator
 
 ARTICLES = {
-    "A": "当部分参数的梯度计算为0(接近0)时,可能是什么情况?是否意味着完成训练? (community Q&A, 2023-03-19)",
+    "A": (
+        "当部分参数的梯度计算为0(接近0)时,可能是什么情况?是否意味着完成训练? "
+        "(community Q&A, 2023-03-19)"
+    ),
     "B": "神经网络问题之:梯度不稳定 (blog article, undated)",
     "C": "梯度下降算法中为什么要对梯度清零 (community Q&A, 2023-06-17)",
     "D": "综述梯度异常的处理方法 (community Q&A, 2024-03-04)",
@@ -124,8 +127,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
 
     The claim holds if ``value relation threshold`` is true, else it fails. A claim that holds only
     under a condition needs both sides of it: `value` measured where the condition is met and
-    `outside` where it is not. If the relation is true of both, the condition was not needed, and the
-    line says "holds".
+    `outside` where it is not. If the relation is true of both, the condition was not needed, and
+    the line says "holds".
 
     Parameters
     ----------
@@ -149,8 +152,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
     Raises
     ------
     ValueError
-        If the claim or the relation is unknown, a number is NaN, or only one of `when` and `outside`
-        is given.
+        If the claim or the relation is unknown, a number is NaN, or only one of `when` and
+        `outside` is given.
 
     Examples
     --------

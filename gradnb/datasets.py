@@ -25,9 +25,9 @@ def digits(test_size=510, rng=None):
         Rows held out for testing, 1 to 1,796.
     rng : numpy.random.Generator, int or None
         What draws the test rows. With None they are the last rows of the file. It goes form by form
-        (the labels repeat the text of one form every 126 to 130 rows), and the last 510 rows are the
-        last four of its 14 forms. Whole forms held out are a harder test than a random draw, which
-        puts the same hands on both sides.
+        (the labels repeat the text of one form every 126 to 130 rows), and the last 510 rows are
+        the last four of its 14 forms. Whole forms held out are a harder test than a random draw,
+        which puts the same hands on both sides.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Initial weights: callables ``(shape, rng) -> array``.
 
-`shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units an
-input reaches. Which scale suits which activation is the subject of the stability chapters.
+`shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units
+an input reaches. Which scale suits which activation is the subject of the stability chapters.
 """
 
 from __future__ import annotations

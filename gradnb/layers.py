@@ -16,7 +16,8 @@ from gradnb.module import Module, Parameter
 class Linear(Module):
     """Multiply by a weight matrix and add a bias.
 
-    Forward: y = x W + b. Backward: ∂L/∂W = xᵀ g, ∂L/∂b = Σᵢ gᵢ (the sum over the batch), ∂L/∂x = g Wᵀ.
+    Forward: y = x W + b. Backward: ∂L/∂W = xᵀ g, ∂L/∂b = Σᵢ gᵢ (the sum over the batch) and
+    ∂L/∂x = g Wᵀ.
 
     Parameters
     ----------
@@ -41,14 +42,14 @@ class Linear(Module):
     Raises
     ------
     TypeError, ValueError
-        If a size is not an integer of at least 1, `init` is not a callable or returns another shape,
-        or `rng` or `dtype` is not what it has to be. In ``forward``, if x is not a float array of
-        shape (batch, in_features), or is wider than `dtype`.
+        If a size is not an integer of at least 1, `init` is not a callable or returns another
+        shape, or `rng` or `dtype` is not what it has to be. In ``forward``, if x is not a float
+        array of shape (batch, in_features), or is wider than `dtype`.
 
     Notes
     -----
-    ``torch.nn.Linear`` stores the transpose, (out_features, in_features), and starts weight and bias
-    from U(−1/√in_features, 1/√in_features).
+    ``torch.nn.Linear`` stores the transpose, (out_features, in_features), and starts weight and
+    bias from U(−1/√in_features, 1/√in_features).
 
     Examples
     --------

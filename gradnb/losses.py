@@ -1,8 +1,8 @@
 """Losses: a number for a batch, and its gradient by the prediction.
 
-A loss is called with prediction and target and returns a Python float; its ``backward()`` then gives
-the gradient by the prediction of that call, the `grad_output` with which a network's ``backward``
-starts. Both losses are means, so the factor 1 / batch is in here and nowhere else.
+A loss is called with prediction and target and returns a Python float; its ``backward()`` then
+gives the gradient by the prediction of that call, the `grad_output` with which a network's
+``backward`` starts. Both losses are means, so the factor 1 / batch is in here and nowhere else.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class CrossEntropyLoss:
 
     Notes
     -----
-    The largest logit of a row is subtracted before the exponential, which changes no probability and
-    keeps logits of 1e8 from overflowing.
+    The largest logit of a row is subtracted before the exponential, which changes no probability
+    and keeps logits of 1e8 from overflowing.
 
     Examples
     --------

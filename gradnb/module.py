@@ -95,6 +95,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, x):
+        """Return ``forward(x)``."""
         return self.forward(x)
 
     def named_children(self):
@@ -110,7 +111,7 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def named_parameters(self):
-        """Yield ``(name, parameter)`` in PyTorch's order, ``"0.weight"``, ``"0.bias"``, …
+        """Yield ``(name, parameter)`` in PyTorch's order, ``"0.weight"``, ``"0.bias"`` and so on.
 
         A parameter that is used in several places is listed once, under its first name.
         """
@@ -161,7 +162,8 @@ class Module:
         TypeError
             If `state` is not a dict.
         ValueError
-            If a name is missing, unknown, or has another shape or kind. Then nothing has been changed.
+            If a name is missing, unknown, or has another shape or kind. Then nothing has been
+            changed.
         """
         if not isinstance(state, dict):
             raise TypeError(f"state must be a dict of arrays, got {type(state).__name__}")
@@ -177,7 +179,8 @@ class Module:
         faults += [
             f"{name} has dtype {arrays[name].dtype}, expected {own[name].data.dtype}"
             for name in own
-            if name in arrays and not np.can_cast(arrays[name].dtype, own[name].data.dtype, "same_kind")
+            if name in arrays
+            and not np.can_cast(arrays[name].dtype, own[name].data.dtype, "same_kind")
         ]
         if faults:
             raise ValueError("state does not fit this module: " + "; ".join(faults))

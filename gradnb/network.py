@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from gradnb import checks
 from gradnb.init import he_normal
@@ -119,7 +120,7 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
         )
     rng = checks.generator("rng", rng)
     modules = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         modules.append(Linear(n_in, n_out, bias=bias, init=init, rng=rng, dtype=dtype))
         modules.append(activation())
     return Sequential(*modules[:-1])

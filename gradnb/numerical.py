@@ -25,13 +25,13 @@ def numerical_gradient(f, x, eps=None, method="central"):
     Parameters
     ----------
     f : callable
-        ``f(x) -> number``. It may use its argument, or read the same array through a closure: `x` is
-        perturbed in place. With ``method="complex"`` it has to use its argument, a complex copy.
+        ``f(x) -> number``. It may use its argument, or read the same array through a closure: `x`
+        is perturbed in place. With ``method="complex"`` it has to use its argument, a complex copy.
     x : ndarray
         Where; float, any shape. Its entries are put back whatever happens, also when `f` raises.
     eps : float, optional
-        The step h. By default ∛u · max(1, |xᵢ|) for central, √u · max(1, |xᵢ|) for forward, with u the
-        machine epsilon of x, and 1e-20 for complex.
+        The step h. By default ∛u · max(1, |xᵢ|) for central, √u · max(1, |xᵢ|) for forward, with u
+        the machine epsilon of x, and 1e-20 for complex.
     method : {"central", "forward", "complex"}
         The difference to take.
 
@@ -43,8 +43,8 @@ def numerical_gradient(f, x, eps=None, method="central"):
     Raises
     ------
     TypeError
-        If `x` is not a float array (in an integer array the step would round to 0), or if `f` returns
-        no real number, or, with ``method="complex"``, no complex one.
+        If `x` is not a float array (in an integer array the step would round to 0), or if `f`
+        returns no real number, or, with ``method="complex"``, no complex one.
     ValueError
         If `method` is unknown, `eps` is not positive, too small to change an entry of `x`, `x` is
         read-only, or `f` returns more than one number.
@@ -148,8 +148,8 @@ class GradcheckReport:
     Attributes
     ----------
     errors : dict of str to float
-        For each array with entries that could be compared, the largest |analytic − numeric| of those,
-        relative to the largest entry of the array.
+        For each array with entries that could be compared, the largest |analytic − numeric| of
+        those, relative to the largest entry of the array.
     mismatches : list of Mismatch
         For each array that disagrees, its worst entry.
     modified : list of str
@@ -188,10 +188,10 @@ class GradcheckReport:
 def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     """Compare every gradient of a model, by parameters and by input, with central differences.
 
-    For each array, max |analytic − numeric| / max(|analytic|, |numeric|) must stay below `tol`, where
-    both maxima run over the whole array. Differences that rounding alone explains (a few units in the
-    last place of the loss, divided by the step) are not counted. Where h and 2h give different values,
-    the error O(h²) is extrapolated away before anything is called a disagreement.
+    For each array, max |analytic − numeric| / max(|analytic|, |numeric|) must stay below `tol`,
+    where both maxima run over the whole array. Differences that rounding alone explains (a few
+    units in the last place of the loss, divided by the step) are not counted. Where h and 2h give
+    different values, the error O(h²) is extrapolated away before anything is called a disagreement.
 
     Parameters
     ----------
@@ -213,16 +213,17 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     Returns
     -------
     GradcheckReport
-        True if nothing disagrees; ``print`` it to read it. Parameters, their ``.grad`` and `x` are as
-        before.
+        True if nothing disagrees; ``print`` it to read it. Parameters, their ``.grad`` and `x` are
+        as before.
 
     Raises
     ------
     GradcheckError
-        If a gradient disagrees: with parameter, index, analytic and numeric value. Also if the model
-        changes `x` or `grad_output` in place, and if nothing could be compared.
+        If a gradient disagrees: with parameter, index, analytic and numeric value. Also if the
+        model changes `x` or `grad_output` in place, and if nothing could be compared.
     TypeError, ValueError
-        If `x` or the gradient by it is not a float array, or `eps` or `tol` is no number of its range.
+        If `x` or the gradient by it is not a float array, or `eps` or `tol` is no number of its
+        range.
 
     Notes
     -----
@@ -230,8 +231,8 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     overwrites ``.grad`` instead of adding to it shows an analytic gradient of 0.
 
     Within one step of a kink, such as ReLU's at 0, a central difference is wrong by a few percent
-    and more while the gradient is right. Where the slopes to both sides, at two step sizes, differ by
-    enough to explain the disagreement and the gradient agrees with one of them, the entry is
+    and more while the gradient is right. Where the slopes to both sides, at two step sizes, differ
+    by enough to explain the disagreement and the gradient agrees with one of them, the entry is
     reported as "kink nearby" and not as a disagreement.
     """
     tol = checks.number("tol", tol, minimum=0)

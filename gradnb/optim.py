@@ -37,8 +37,8 @@ class SGD:
     Raises
     ------
     TypeError, ValueError
-        If there are no parameters, one is listed twice or is not a `Parameter`, or a number is out of
-        its range.
+        If there are no parameters, one is listed twice or is not a `Parameter`, or a number is out
+        of its range.
 
     Examples
     --------

@@ -46,9 +46,9 @@ def randomise(module, rng):
 def check_layer(layer, x, rng):
     """Demand of a layer what the contract says of ``backward``.
 
-    The gradients by the input and by every parameter are those of Σ g · layer(x) with a random g; they
-    are added to gradients that are already there, in place; neither x nor g changes; and without
-    the gradient by the input, the parameters' gradients are the same.
+    The gradients by the input and by every parameter are those of Σ g · layer(x) with a random g;
+    they are added to gradients that are already there, in place; neither x nor g changes; and
+    without the gradient by the input, the parameters' gradients are the same.
     """
     x_before = x.copy()
     g = rng.normal(size=layer(x).shape)
@@ -82,7 +82,7 @@ def check_layer(layer, x, rng):
 
 
 def check_loss(loss, prediction, target):
-    """Demand that ``backward`` is the gradient of the loss by the prediction, and changes nothing."""
+    """Demand that ``backward`` is the gradient by the prediction, and that nothing is changed."""
     before = prediction.copy(), target.copy()
     assert type(loss(prediction, target)) is float, "the loss is no float"
     gradient = loss.backward()

@@ -164,6 +164,16 @@ def test_float32_stays_float32(activation):
     assert {p.grad.dtype for p in layer.parameters()} == {np.dtype(np.float32)}
 
 
+def test_a_narrower_input_is_widened():
+    layer = Linear(2, 3, rng=0)
+    x = np.array([[0.5, -0.25]], dtype=np.float32)
+    y = layer(x)
+    assert y.dtype == np.float64
+    assert np.array_equal(y, layer(x.astype(np.float64)))
+    layer.backward(np.ones((1, 3), dtype=np.float32))
+    assert layer.weight.grad[:, 0].tolist() == [0.5, -0.25]
+
+
 def test_non_contiguous_input():
     rng = np.random.default_rng(5)
     wide = off_zero(rng, (6, 8))
@@ -211,7 +221,11 @@ def test_linear_options(options, error, message):
         (np.zeros((4, 3)), ValueError, r"x must have shape \(batch, 2\), got \(4, 3\)"),
         (np.zeros(2), ValueError, r"x must have shape \(batch, 2\), got \(2,\)"),
         (np.zeros((1, 4, 2)), ValueError, r"x must have shape \(batch, 2\), got \(1, 4, 2\)"),
-        (np.zeros((4, 2), dtype=int), TypeError, "x must hold floating-point numbers, got dtype int64"),
+        (
+            np.zeros((4, 2), dtype=int),
+            TypeError,
+            "x must hold floating-point numbers, got dtype int64",
+        ),
         (np.zeros((4, 2), dtype=complex), TypeError, "x must hold .* got dtype complex128"),
         ([[1.0, 2.0]], TypeError, "x must be a NumPy array, got list"),
     ],
@@ -242,7 +256,7 @@ def test_backward_refuses_what_does_not_belong_to_forward(layer):
     layer(np.zeros((3, 2)))
     with pytest.raises(ValueError, match=r"grad_output .* the output, \(3, 2\), got \(1, 2\)"):
         layer.backward(np.zeros((1, 2)))
-    with pytest.raises(TypeError, match="grad_output must hold floating-point .* int64"):
+    with pytest.raises(TypeError, match=r"grad_output must hold floating-point .* int64"):
         layer.backward(np.zeros((3, 2), dtype=int))
     with pytest.raises(TypeError, match="grad_output must be a NumPy array, got list"):
         layer.backward([[1.0, 2.0]] * 3)

@@ -65,14 +65,16 @@ def test_cross_entropy_does_not_see_a_shift_of_all_logits():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cross_entropy_of_extreme_logits(dtype):
-    logits = np.array([[1e8, -1e8, 0], [-1e8, 1e8, 0], [1e8, 1e8, 1e8]], dtype=dtype)
+    # The last row underflows if the largest logit of all is subtracted, not that of the row
+    logits = np.array([[1e8, -1e8, 0], [-1e8, 1e8, 0], [1e8] * 3, [-1e8] * 3], dtype=dtype)
     criterion = CrossEntropyLoss()
     with np.errstate(all="raise", under="ignore"):
-        loss = criterion(logits, np.array([0, 0, 2]))
+        loss = criterion(logits, np.array([0, 0, 2, 2]))
         gradient = criterion.backward()
     assert gradient.dtype == dtype
-    assert loss == pytest.approx((0 + 2e8 + math.log(3)) / 3, rel=1e-7)
-    expected = np.array([[0, 0, 0], [-1, 1, 0], [1 / 3, 1 / 3, -2 / 3]]) / 3
+    assert loss == pytest.approx((0 + 2e8 + 2 * math.log(3)) / 4, rel=1e-7)
+    thirds = [1 / 3, 1 / 3, -2 / 3]
+    expected = np.array([[0, 0, 0], [-1, 1, 0], thirds, thirds]) / 4
     np.testing.assert_allclose(gradient, expected, atol=1e-7)
 
 

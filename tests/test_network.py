@@ -54,7 +54,7 @@ def test_gradients_through_a_loss(loss):
 
 
 def test_forward_and_backward_by_hand():
-    """y = 3 · tanh(2 · x), so dy/dx = 6 · (1 − tanh²)."""
+    """With y = 3 · tanh(2 · x), dy/dx = 6 · (1 − tanh²)."""
     net = Sequential(Linear(1, 1, init=constant(2)), Tanh(), Linear(1, 1, init=constant(3)))
     x = np.array([[0.25]])
     t = np.tanh(0.5)
@@ -81,9 +81,7 @@ def test_only_the_first_layer_skips_its_input_gradient():
 
 def test_mlp_structure():
     model = mlp([4, 3, 2, 1], Tanh, rng=0)
-    assert repr(model) == (
-        "Sequential(Linear(4, 3), Tanh(), Linear(3, 2), Tanh(), Linear(2, 1))"
-    )
+    assert repr(model) == ("Sequential(Linear(4, 3), Tanh(), Linear(3, 2), Tanh(), Linear(2, 1))")
     assert repr(mlp((2, 1))) == "Sequential(Linear(2, 1))"
     assert isinstance(mlp([2, 2, 1])[1], ReLU)
     assert [layer.bias for layer in mlp([2, 2, 1], bias=False) if isinstance(layer, Linear)] == [
@@ -123,8 +121,8 @@ def test_one_layer_object_in_two_places_is_refused():
     inner = Sequential(Tanh())
     with pytest.raises(ValueError, match="the same Sequential object stands at 0 and at 1"):
         Sequential(inner, inner)
+    relu = ReLU()
     with pytest.raises(ValueError, match="the same ReLU object stands at 1 and at 3"):
-        relu = ReLU()
         mlp([2, 2, 2, 1], lambda: relu)
 
 
@@ -161,7 +159,7 @@ def test_mlp_errors(arguments, error, message):
 
 
 def test_mlp_passes_its_options_on():
-    with pytest.raises(TypeError, match="rng must be .* got 'x'"):
+    with pytest.raises(TypeError, match=r"rng must be .* got 'x'"):
         mlp([2, 1], rng="x")
     with pytest.raises(TypeError, match="dtype must be a floating-point type"):
         mlp([2, 1], dtype=int)
@@ -169,7 +167,7 @@ def test_mlp_passes_its_options_on():
 
 def test_backward_errors_name_the_layer_and_the_shape():
     net = mlp([2, 3, 1], Tanh, rng=0)
-    with pytest.raises(RuntimeError, match="Linear.backward was called before forward"):
+    with pytest.raises(RuntimeError, match=r"Linear.backward was called before forward"):
         net.backward(np.zeros((1, 1)))
     net(np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"grad_output .* \(4, 1\), got \(4,\)"):

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from faults import LAYERS, LOSSES, build
+from faults import LAYERS, LOSSES, ReLUInPlaceForward, TanhInPlace, build
 from helpers import off_zero, randomise
 
 from gradnb import (
@@ -65,7 +65,9 @@ def test_the_default_is_the_central_difference():
 @pytest.mark.parametrize(("method", "rtol"), [("central", 1e-8), ("forward", 1e-6)])
 def test_the_step_grows_with_the_entry(method, rtol):
     x = np.array([1e6, -1e9, 1.0])
-    gradient = numerical_gradient(lambda x: np.log(x[0]) + np.log(-x[1]) + np.log(x[2]), x, None, method)
+    gradient = numerical_gradient(
+        lambda x: np.log(x[0]) + np.log(-x[1]) + np.log(x[2]), x, None, method
+    )
     np.testing.assert_allclose(gradient, [1e-6, -1e-9, 1], rtol=5e-3)
     alone = np.array([1e8])
     gradient = numerical_gradient(lambda x: x[0] ** 2, alone, method=method)
@@ -138,7 +140,9 @@ def test_views_of_every_kind():
     assert np.array_equal(base, before)
 
 
-@pytest.mark.parametrize(("method", "rtol"), [("central", 1e-3), ("forward", 5e-3), ("complex", 1e-6)])
+@pytest.mark.parametrize(
+    ("method", "rtol"), [("central", 1e-3), ("forward", 5e-3), ("complex", 1e-6)]
+)
 def test_float32(method, rtol):
     x = np.array([0.5, 1.5], dtype=np.float32)
     gradient = numerical_gradient(cubes, x, method=method)
@@ -148,8 +152,13 @@ def test_float32(method, rtol):
 
 def test_a_number_may_come_in_any_wrapping():
     x = np.array([2.0])
-    for wrap in (float, np.float64, np.array, lambda v: np.array([[v]])):
-        np.testing.assert_allclose(numerical_gradient(lambda x: wrap(x[0] ** 2), x), [4], rtol=1e-9)
+    for f in (
+        lambda x: float(x[0] ** 2),
+        lambda x: x[0] ** 2,
+        lambda x: np.array(x[0] ** 2),
+        lambda x: x[:, np.newaxis] ** 2,
+    ):
+        np.testing.assert_allclose(numerical_gradient(f, x), [4], rtol=1e-9)
 
 
 def test_complex_needs_no_writeable_array_and_has_no_cancellation():
@@ -162,7 +171,7 @@ def test_complex_needs_no_writeable_array_and_has_no_cancellation():
 def test_complex_refuses_a_function_that_ignores_its_argument():
     x = np.array([1.0, 2.0])
     for f in (lambda _: np.sum(x**2), lambda z: np.abs(z).sum(), lambda z: float(z[0].real)):
-        with pytest.raises(TypeError, match="f must return a complex number .* got a real one"):
+        with pytest.raises(TypeError, match=r"f must return a complex number .* got a real one"):
             numerical_gradient(f, x, method="complex")
     with pytest.raises(ValueError, match=r"f must return a single number, got .* shape \(2,\)"):
         numerical_gradient(lambda z: z, x, method="complex")
@@ -204,11 +213,11 @@ def test_eps(eps, error, message):
 
 def test_method_and_read_only_x():
     x = np.array([1.0])
-    with pytest.raises(ValueError, match="method must be one of central, .* got 'backward'"):
+    with pytest.raises(ValueError, match=r"method must be one of central, .* got 'backward'"):
         numerical_gradient(cubes, x, method="backward")
     x.flags.writeable = False
     for method in ("central", "forward"):
-        with pytest.raises(ValueError, match="x must be writeable, .* got a read-only array"):
+        with pytest.raises(ValueError, match=r"x must be writeable, .* got a read-only array"):
             numerical_gradient(cubes, x, method=method)
 
 
@@ -267,7 +276,7 @@ def test_gradcheck_catches_them_inside_a_network(fault):
 
 @pytest.mark.parametrize("fault", LOSSES)
 def test_gradcheck_catches_a_wrong_loss(fault):
-    rng, criterion, x, y = problem(fault if issubclass(fault, MSELoss) else CrossEntropyLoss)
+    rng, _criterion, x, y = problem(fault if issubclass(fault, MSELoss) else CrossEntropyLoss)
     with pytest.raises(GradcheckError, match=r"weight\[\d, \d\]: analytic"):
         gradcheck(build(Linear, rng), fault(), x, y)
 
@@ -290,7 +299,9 @@ def test_gradcheck_names_the_worst_entry_with_both_values():
     assert mismatch.numeric == pytest.approx(right[1, 2], rel=1e-6)
     expected = f"weight[1, 2]: analytic {mismatch.analytic:.6g}, numeric {mismatch.numeric:.6g}"
     assert expected in str(report)
-    assert report.errors["weight"] == pytest.approx(0.25 / np.abs(layer.weight.grad + right).max(), rel=1)
+    assert report.errors["weight"] == pytest.approx(
+        0.25 / np.abs(layer.weight.grad + right).max(), rel=1
+    )
     assert report.errors["bias"] < 1e-7
 
 
@@ -301,7 +312,7 @@ def test_gradcheck_catches_small_errors(size):
             return super().backward(grad_output) * (1 + size)
 
     rng, criterion, x, y = problem()
-    with pytest.raises(GradcheckError, match="0.weight"):
+    with pytest.raises(GradcheckError, match=r"0.weight"):
         gradcheck(Sequential(build(Linear, rng), Slightly()), criterion, x, y)
 
 
@@ -312,7 +323,7 @@ def test_gradcheck_catches_nan_and_a_gradient_of_the_wrong_shape():
         def backward(self, grad_output, input_grad=True):
             return self.gradient
 
-    rng, criterion, x, y = problem()
+    _rng, criterion, x, y = problem()
     layer = Broken()
     layer.gradient = np.full_like(x, np.nan)
     with pytest.raises(GradcheckError, match=r"input\[0, 0\]: analytic nan"):
@@ -321,7 +332,7 @@ def test_gradcheck_catches_nan_and_a_gradient_of_the_wrong_shape():
     with pytest.raises(ValueError, match=r"gradient by the input .* \(5, 3\), got \(1, 3\)"):
         gradcheck(layer, criterion, x, y)
     layer.gradient = None
-    with pytest.raises(TypeError, match="gradient by the input must be .* got NoneType"):
+    with pytest.raises(TypeError, match=r"gradient by the input must be .* got NoneType"):
         gradcheck(layer, criterion, x, y)
 
 
@@ -383,7 +394,7 @@ class ReLUBlocks(ReLU):
 @pytest.mark.parametrize("distance", [1e-7, -1e-7, 2e-6])
 def test_a_wrong_gradient_near_a_kink_still_fails(relu, distance):
     model, x, y = kinked(distance, relu=relu)
-    with pytest.raises(GradcheckError, match="0.weight"):
+    with pytest.raises(GradcheckError, match=r"0.weight"):
         gradcheck(model, MSELoss(), x, y)
 
 
@@ -417,14 +428,14 @@ def test_a_gradient_of_zeros_is_no_pass(layer):
 
 def test_gradients_of_a_trained_net_are_small_and_still_right():
     """The truncation error O(h²) does not shrink with the gradient, so a plain difference fails."""
-    rng, criterion, x, y = problem(batch=6)
+    rng, criterion, x, _y = problem(batch=6)
     model = randomise(mlp([3, 8, 3], Tanh), rng)
     target = model(x)
     model[0].weight.data += 1e-6 * rng.normal(size=(3, 8))
     report = gradcheck(model, criterion, x, target)
     assert criterion(model(x), target) < 1e-9
     assert list(report.errors) == ["0.weight", "0.bias", "2.weight", "2.bias", "input"]
-    with pytest.raises(GradcheckError, match="0.weight.*analytic .* numeric"):
+    with pytest.raises(GradcheckError, match=r"0.weight.*analytic .* numeric"):
         gradcheck(Sequential(model[0], TanhTwice(), model[2]), criterion, x, target)
 
 
@@ -444,7 +455,7 @@ def test_a_backward_of_zeros_fails():
             return np.zeros_like(grad_output)
 
     rng, criterion, x, y = problem()
-    with pytest.raises(GradcheckError, match="0.weight.*analytic 0, numeric"):
+    with pytest.raises(GradcheckError, match=r"0.weight.*analytic 0, numeric"):
         gradcheck(Sequential(build(Linear, rng), Zeros()), criterion, x, y)
 
 
@@ -476,15 +487,56 @@ def test_gradcheck_leaves_everything_as_it_was(raise_after):
         assert np.array_equal(a, b)
 
 
-def test_after_gradcheck_the_model_remembers_the_batch_as_it_is():
+@pytest.mark.parametrize("distance", [1e-7, 1e-2])
+def test_after_gradcheck_the_model_remembers_the_batch_as_it_is(distance):
+    model, x, y = kinked(distance)
+    gradcheck(model, MSELoss(), x, y)
+    after = model.backward(np.ones((3, 1)))
+    grads = [p.grad.copy() for p in model.parameters()]
+    model.zero_grad()
+    model(x)
+    assert np.array_equal(model.backward(np.ones((3, 1))), after)
+    for p, grad in zip(model.parameters(), grads, strict=True):
+        assert np.array_equal(p.grad, grad)
+
+
+def test_gradcheck_of_an_autoencoder_whose_target_is_its_input():
+    rng, criterion, x, _ = problem()
+    assert gradcheck(randomise(mlp([3, 2, 3], Tanh), rng), criterion, x, x)
+
+
+def test_gradcheck_does_not_mind_what_the_gradients_hold():
     rng, criterion, x, y = problem()
-    model, fresh = build(Linear, rng), Linear(3, 3)
-    gradcheck(model, criterion, x, y)
-    fresh.load_state_dict(model.state_dict())
-    fresh(x)
-    for layer in (model, fresh):
-        layer.backward(np.ones((5, 3)))
-    assert np.array_equal(model.weight.grad, fresh.weight.grad)
+    model = build(Linear, rng)
+    model.weight.grad.fill(np.nan)
+    model.bias.grad.fill(1e30)
+    assert gradcheck(model, criterion, x, y)
+    assert np.isnan(model.weight.grad).all()
+    assert (model.bias.grad == 1e30).all()
+
+
+def test_an_in_place_change_is_all_that_is_reported():
+    _rng, criterion, x, y = problem()
+
+    class ScalesInPlace(Tanh):
+        """Right but for the place: y = tanh(2 x)."""
+
+        def forward(self, x):
+            x *= 2
+            return super().forward(x)
+
+        def backward(self, grad_output, input_grad=True):
+            return 2 * super().backward(grad_output)
+
+    for fault, name in [
+        (ReLUInPlaceForward, "x"),
+        (ScalesInPlace, "x"),
+        (TanhInPlace, "grad_output"),
+    ]:
+        report = gradcheck(fault(), criterion, x, y, raise_exception=False)
+        assert report.modified == [name]
+        assert not report.mismatches
+        assert f"{name} was modified in place" in str(report)
 
 
 def test_gradcheck_of_shared_weights():

@@ -43,7 +43,7 @@ def test_by_hand(options, path):
 
 
 def path_of(options):
-    """The rules of the docstring, written once more in the plainest way."""
+    """Follow the rules of the docstring, written once more in the plainest way."""
     w, v, path = 1.0, 0.0, []
     beta = options.get("momentum", 0)
     for g in (2, 1, 3):
@@ -81,7 +81,12 @@ def test_momentum_on_a_parabola_follows_its_recurrence():
 
 def test_steps_are_in_place_and_leave_the_gradients():
     model = Linear(2, 2, rng=0)
-    for options in ({}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}):
+    for options in (
+        {},
+        {"momentum": 0.9},
+        {"momentum": 0.9, "nesterov": True},
+        {"weight_decay": 0.1},
+    ):
         optimizer = SGD(model.parameters(), lr=0.1, **options)
         data = [p.data for p in model.parameters()]
         for p in model.parameters():
@@ -141,6 +146,20 @@ def test_float32_stays_float32(options):
     for p in model.parameters():
         assert p.data.dtype == p.grad.dtype == np.float32
     assert model(x).dtype == np.float32
+
+
+def test_float32_is_rounded_to_float32_at_every_step():
+    """A history kept in float64 would give other digits, and take twice the memory."""
+    rng = np.random.default_rng(0)
+    w = Parameter(rng.normal(size=50).astype(np.float32))
+    expected, v = w.data.copy(), np.zeros(50, np.float32)
+    optimizer = SGD([w], lr=0.1, momentum=0.9)
+    for _ in range(20):
+        w.grad[...] = rng.normal(size=50)
+        optimizer.step()
+        v = np.float32(0.9) * v + w.grad
+        expected = expected - np.float32(0.1) * v
+    assert np.array_equal(w.data, expected)
 
 
 def test_the_training_step_learns():
