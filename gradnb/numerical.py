@@ -143,7 +143,7 @@ class GradcheckError(AssertionError):
 
 @dataclass(frozen=True)
 class GradcheckReport:
-    """Hold what `gradcheck` found. It is true when something was compared and nothing disagrees.
+    """Hold what `gradcheck` found; true if something was compared and nothing was found wrong.
 
     Attributes
     ----------
