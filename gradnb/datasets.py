@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 
 from gradnb import checks
 
-_DIGITS = Path(__file__).parent / "data" / "digits.npz"
+_DIGITS = os.path.join(os.path.dirname(__file__), "data", "digits.npz")
 
 
 def digits(test_size=510, rng=None):

@@ -6,7 +6,7 @@ value moves. It is slow and inexact, and knows nothing of the mistakes in a back
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import namedtuple
 
 import numpy as np
 
@@ -123,14 +123,10 @@ def _number(value):
     return float(array.reshape(()))
 
 
-@dataclass(frozen=True)
-class Mismatch:
+class Mismatch(namedtuple("Mismatch", ["name", "index", "analytic", "numeric"])):
     """Say where an analytic gradient and its numerical estimate differ."""
 
-    name: str
-    index: tuple
-    analytic: float
-    numeric: float
+    __slots__ = ()
 
     def __str__(self):
         where = ", ".join(map(str, self.index))
@@ -141,7 +137,6 @@ class GradcheckError(AssertionError):
     """Tell that a backward pass disagrees with the differences."""
 
 
-@dataclass(frozen=True)
 class GradcheckReport:
     """Hold what `gradcheck` found; true if something was compared and nothing was found wrong.
 
@@ -163,12 +158,13 @@ class GradcheckReport:
         The relative error that was allowed.
     """
 
-    tol: float
-    errors: dict = field(default_factory=dict)
-    mismatches: list = field(default_factory=list)
-    modified: list = field(default_factory=list)
-    kinks: dict = field(default_factory=dict)
-    unresolved: list = field(default_factory=list)
+    def __init__(self, tol):
+        self.tol = tol
+        self.errors = {}
+        self.mismatches = []
+        self.modified = []
+        self.kinks = {}
+        self.unresolved = []
 
     def __bool__(self):
         return bool(self.errors) and not self.mismatches and not self.modified
