@@ -4,7 +4,8 @@
 ``backward`` that the book derives. There is no tape and no automatic differentiation: what you
 read is what runs. Names and meanings follow PyTorch wherever its users know them.
 
-Importing ``gradnb`` imports NumPy and nothing else; ``from gradnb import plotting`` adds matplotlib.
+Importing ``gradnb`` imports NumPy and nothing else; ``from gradnb import plotting`` adds
+matplotlib.
 """
 
 from gradnb import claims, datasets, init

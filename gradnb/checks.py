@@ -1,7 +1,7 @@
 """Errors that name the argument, say what came and what was expected.
 
-Without them a wrong shape surfaces as a broadcasting error three frames below the mistake, or, worse,
-broadcasts without an error and trains on nonsense.
+Without them a wrong shape surfaces as a broadcasting error three frames below the mistake, or,
+worse, broadcasts without an error and trains on nonsense.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ def rows(name, value, features):
     return value
 
 
-def not_wider(name, value, dtype):
+def not_wider(name, value, dtype, than):
     """Refuse an array that would turn every later result into a wider type than `dtype`."""
     if np.result_type(value.dtype, dtype) != dtype:
         raise TypeError(
-            f"{name} has dtype {value.dtype}, but the parameters are {dtype}: "
+            f"{name} has dtype {value.dtype}, wider than {than}, {dtype}: "
             f"convert it with {name}.astype(numpy.{dtype})"
         )
     return value
@@ -74,7 +74,21 @@ def same_shape(name, value, shape, of):
 
 def float_dtype(name, value):
     """Return `value` as a floating-point NumPy dtype."""
-    dtype = np.dtype(value)
-    if not np.issubdtype(dtype, np.floating):
-        raise TypeError(f"{name} must be a floating-point type, got {dtype}")
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"{name} must be a floating-point type, got {value!r}")
     return dtype
+
+
+def generator(name, value):
+    """Return `value`, a Generator or a seed, as a Generator; None gives a new one each time."""
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} must be a numpy.random.Generator, an integer of at least 0 or None, "
+            f"got {value!r}"
+        ) from error

@@ -10,7 +10,10 @@ import math
 import operator
 
 ARTICLES = {
-    "A": "当部分参数的梯度计算为0(接近0)时,可能是什么情况?是否意味着完成训练? (community Q&A, 2023-03-19)",
+    "A": (
+        "当部分参数的梯度计算为0(接近0)时,可能是什么情况?是否意味着完成训练? "
+        "(community Q&A, 2023-03-19)"
+    ),
     "B": "神经网络问题之:梯度不稳定 (blog article, undated)",
     "C": "梯度下降算法中为什么要对梯度清零 (community Q&A, 2023-06-17)",
     "D": "综述梯度异常的处理方法 (community Q&A, 2024-03-04)",
@@ -103,7 +106,7 @@ CLAIMS = {
     ),
     "D10": "Data augmentation and cross-stage partial connections improve such training",
     "E1": "The numerical gradient is a central difference over each parameter",
-    "E2": "Lambda W: loss(x, t), which ignores W, gives wrong gradients",
+    "E2": "lambda W: loss(x, t), which ignores W, gives wrong gradients",
     "E3": "Each component must be restored after its perturbation, or the error accumulates",
     "E4": "One component at a time, the others at their original values",
     "E5": "Momentum and Adam keep a history, which speeds up or steadies convergence",
@@ -127,8 +130,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
 
     The claim holds if ``value relation threshold`` is true, else it fails. A claim that holds only
     under a condition needs both sides of it: `value` measured where the condition is met and
-    `outside` where it is not. If the relation is true of both, the condition was not needed, and the
-    line says "holds".
+    `outside` where it is not. If the relation is true of both, the condition was not needed, and
+    the line says "holds".
 
     Parameters
     ----------
@@ -150,8 +153,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
     Raises
     ------
     ValueError
-        If the claim or the relation is unknown, a number is NaN, or only one of `when` and `outside`
-        is given.
+        If the claim or the relation is unknown, a number is NaN, or only one of `when` and
+        `outside` is given.
 
     Examples
     --------
@@ -164,7 +167,9 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
     if (when is None) != (outside is None):
         raise ValueError("when and outside go together: give both or neither")
     if any(number is not None and math.isnan(number) for number in (value, threshold, outside)):
-        raise ValueError(f"value, threshold and outside must not be NaN, got {value}, {threshold}")
+        raise ValueError(
+            f"value, threshold and outside must not be NaN, got {value}, {threshold}, {outside}"
+        )
     holds = _RELATIONS[relation]
     word, numbers = ("holds" if holds(value, threshold) else "fails"), _show(value)
     if when is not None:

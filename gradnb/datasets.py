@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 
 from gradnb import checks
 
-_DIGITS = Path(__file__).parent / "data" / "digits.npz"
+_DIGITS = os.path.join(os.path.dirname(__file__), "data", "digits.npz")
 
 
 def digits(test_size=510, rng=None):
@@ -25,9 +25,9 @@ def digits(test_size=510, rng=None):
         Rows held out for testing, 1 to 1,796.
     rng : numpy.random.Generator, int or None
         What draws the test rows. With None they are the last rows of the file. It goes form by form
-        (the labels repeat the text of one form every 126 to 130 rows), and the last 510 rows are the
-        last four of its 14 forms. Whole forms held out are a harder test than a random draw, which
-        puts the same hands on both sides.
+        (the labels repeat the text of one form every 126 to 130 rows), and the last 510 rows are
+        the last four of its 14 forms. Whole forms held out are a harder test than a random draw,
+        which puts the same hands on both sides.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def digits(test_size=510, rng=None):
     test_size = checks.integer("test_size", test_size, minimum=1)
     if test_size >= len(x):
         raise ValueError(f"test_size must be at most {len(x) - 1}, got {test_size}")
-    order = np.arange(len(x)) if rng is None else np.random.default_rng(rng).permutation(len(x))
+    order = np.arange(len(x)) if rng is None else checks.generator("rng", rng).permutation(len(x))
     train, test = order[:-test_size], order[-test_size:]
     return x[train], y[train], x[test], y[test]
 
@@ -95,7 +95,7 @@ def spirals(n_samples=300, n_classes=3, noise=0.1, rng=None):
     n_classes = checks.integer("n_classes", n_classes, minimum=2)
     n_samples = checks.integer("n_samples", n_samples, minimum=n_classes)
     noise = checks.number("noise", noise, minimum=0)
-    rng = np.random.default_rng(rng)
+    rng = checks.generator("rng", rng)
     y = np.arange(n_samples) % n_classes
     radius = 1 - rng.random(n_samples)
     angle = 2 * np.pi * y / n_classes + 4 * radius + rng.normal(0, noise, n_samples)
@@ -136,7 +136,7 @@ def moons(n_samples=200, noise=0.1, rng=None):
     """
     n_samples = checks.integer("n_samples", n_samples, minimum=2)
     noise = checks.number("noise", noise, minimum=0)
-    rng = np.random.default_rng(rng)
+    rng = checks.generator("rng", rng)
     y = np.arange(n_samples) % 2
     angle = np.pi * rng.random(n_samples)
     upper = np.column_stack([np.cos(angle), np.sin(angle)])

@@ -1,7 +1,7 @@
 """Initial weights: callables ``(shape, rng) -> array``.
 
-`shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units an
-input reaches. Which scale suits which activation is the subject of the stability chapters.
+`shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units
+an input reaches. Which scale suits which activation is the subject of the stability chapters.
 """
 
 from __future__ import annotations
@@ -84,8 +84,13 @@ def he_normal(shape, rng):
     -------
     ndarray
         Of that shape, float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shape` is not two integers of at least 1.
     """
-    fan_in, _ = shape
+    fan_in, _ = _fans(shape)
     return rng.normal(0.0, math.sqrt(2 / fan_in), size=shape)
 
 
@@ -105,6 +110,18 @@ def glorot_normal(shape, rng):
     -------
     ndarray
         Of that shape, float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shape` is not two integers of at least 1.
     """
-    fan_in, fan_out = shape
+    fan_in, fan_out = _fans(shape)
     return rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), size=shape)
+
+
+def _fans(shape):
+    """Return ``(fan_in, fan_out)``, which is the shape itself in the case of a weight matrix."""
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        raise ValueError(f"shape must be (fan_in, fan_out), got {shape!r}")
+    return [checks.integer(f"shape[{i}]", n, minimum=1) for i, n in enumerate(shape)]

@@ -16,7 +16,8 @@ from gradnb.module import Module, Parameter
 class Linear(Module):
     """Multiply by a weight matrix and add a bias.
 
-    Forward: y = x W + b. Backward: ∂L/∂W = xᵀ g, ∂L/∂b = Σᵢ gᵢ (the sum over the batch), ∂L/∂x = g Wᵀ.
+    Forward: y = x W + b. Backward: ∂L/∂W = xᵀ g, ∂L/∂b = Σᵢ gᵢ (the sum over the batch) and
+    ∂L/∂x = g Wᵀ.
 
     Parameters
     ----------
@@ -41,13 +42,14 @@ class Linear(Module):
     Raises
     ------
     TypeError, ValueError
-        If a size is not an integer of at least 1, or `init` returns another shape. In ``forward``, if
-        x is not a float array of shape (batch, in_features), or is wider than `dtype`.
+        If a size is not an integer of at least 1, `init` is not a callable or returns another
+        shape, or `rng` or `dtype` is not what it has to be. In ``forward``, if x is not a float
+        array of shape (batch, in_features), or is wider than `dtype`.
 
     Notes
     -----
-    ``torch.nn.Linear`` stores the transpose, (out_features, in_features), and starts weight and bias
-    from U(−1/√in_features, 1/√in_features).
+    ``torch.nn.Linear`` stores the transpose, (out_features, in_features), and starts weight and
+    bias from U(−1/√in_features, 1/√in_features).
 
     Examples
     --------
@@ -71,7 +73,10 @@ class Linear(Module):
             checks.integer("out_features", out_features, minimum=1),
         )
         dtype = checks.float_dtype("dtype", dtype)
-        weight = np.asarray(init(shape, np.random.default_rng(rng)), dtype=dtype)
+        if not callable(init):
+            raise TypeError(f"init must be a callable (shape, rng) -> array, got {init!r}")
+        # A copy, lest two layers share an array that `init` returns twice
+        weight = np.array(init(shape, checks.generator("rng", rng)), dtype=dtype)
         if weight.shape != shape:
             raise ValueError(f"init must return an array of shape {shape}, got {weight.shape}")
         self.in_features, self.out_features = shape
@@ -81,7 +86,7 @@ class Linear(Module):
     def forward(self, x):
         """Return x W + b, of shape (batch, out_features)."""
         checks.rows("x", x, self.in_features)
-        checks.not_wider("x", x, self.weight.data.dtype)
+        checks.not_wider("x", x, self.weight.data.dtype, than="the weight")
         y = x @ self.weight.data
         if self.bias is not None:
             y += self.bias.data

@@ -1,8 +1,8 @@
 """Losses: a number for a batch, and its gradient by the prediction.
 
-A loss is called with prediction and target and returns a Python float; its ``backward()`` then gives
-the gradient by the prediction of that call, the `grad_output` with which a network's ``backward``
-starts. Both losses are means, so the factor 1 / batch is in here and nowhere else.
+A loss is called with prediction and target and returns a Python float; its ``backward()`` then
+gives the gradient by the prediction of that call, the `grad_output` with which a network's
+``backward`` starts. Both losses are means, so the factor 1 / batch is in here and nowhere else.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MSELoss:
         checks.same_shape("target", target, prediction.shape, of="prediction")
         if prediction.size == 0:
             raise ValueError(f"prediction must not be empty, got shape {prediction.shape}")
-        checks.not_wider("target", target, prediction.dtype)
+        checks.not_wider("target", target, prediction.dtype, than="prediction")
         self._difference = prediction - target
         return float(np.mean(self._difference**2))
 
@@ -77,8 +77,8 @@ class CrossEntropyLoss:
 
     Notes
     -----
-    The largest logit of a row is subtracted before the exponential, which changes no probability and
-    keeps logits of 1e8 from overflowing.
+    The largest logit of a row is subtracted before the exponential, which changes no probability
+    and keeps logits of 1e8 from overflowing.
 
     Examples
     --------
@@ -99,7 +99,8 @@ class CrossEntropyLoss:
         z = logits - logits.max(axis=1, keepdims=True)
         self._log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
         self._target = target
-        return -float(np.mean(self._log_p[np.arange(len(target)), target]))
+        # A subtraction, since −(0.0) would print as −0.0
+        return 0.0 - float(np.mean(self._log_p[np.arange(len(target)), target]))
 
     def backward(self):
         """Return ∂L/∂z, of the shape of the logits."""

@@ -89,12 +89,13 @@ class Module:
         ------
         RuntimeError
             If ``forward`` has not been called.
-        ValueError
-            If `grad_output` has not the shape of the output.
+        TypeError, ValueError
+            If `grad_output` is not a float array, has not the shape of the output or a wider type.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, x):
+        """Return ``forward(x)``."""
         return self.forward(x)
 
     def named_children(self):
@@ -110,7 +111,7 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def named_parameters(self):
-        """Yield ``(name, parameter)`` in PyTorch's order, ``"0.weight"``, ``"0.bias"``, …
+        """Yield ``(name, parameter)`` in PyTorch's order, ``"0.weight"``, ``"0.bias"`` and so on.
 
         A parameter that is used in several places is listed once, under its first name.
         """
@@ -158,9 +159,14 @@ class Module:
 
         Raises
         ------
+        TypeError
+            If `state` is not a dict.
         ValueError
-            If a name is missing, unknown, or has another shape. Then nothing has been changed.
+            If a name is missing, unknown, or has another shape or kind. Then nothing has been
+            changed.
         """
+        if not isinstance(state, dict):
+            raise TypeError(f"state must be a dict of arrays, got {type(state).__name__}")
         own = dict(self.named_parameters())
         arrays = {name: np.asarray(value) for name, value in state.items()}
         faults = [f"missing {name} {own[name].shape}" for name in own if name not in arrays]
@@ -169,6 +175,12 @@ class Module:
             f"{name} has shape {arrays[name].shape}, expected {own[name].shape}"
             for name in own
             if name in arrays and arrays[name].shape != own[name].shape
+        ]
+        faults += [
+            f"{name} has dtype {arrays[name].dtype}, expected {own[name].data.dtype}"
+            for name in own
+            if name in arrays
+            and not np.can_cast(arrays[name].dtype, own[name].data.dtype, "same_kind")
         ]
         if faults:
             raise ValueError("state does not fit this module: " + "; ".join(faults))
@@ -187,5 +199,5 @@ class Module:
             raise RuntimeError(f"{type(self).__name__}.backward was called before forward")
         saved, shape, dtype = self._memory
         checks.same_shape("grad_output", grad_output, shape, of="the output")
-        checks.not_wider("grad_output", grad_output, dtype)
+        checks.not_wider("grad_output", grad_output, dtype, than="the output")
         return saved

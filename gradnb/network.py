@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterable
+from itertools import pairwise
 
 from gradnb import checks
 from gradnb.init import he_normal
@@ -99,19 +100,27 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than two sizes or one is not an integer of at least 1.
+        If there are fewer than two sizes, one is not an integer of at least 1, or `activation` is a
+        layer instead of what makes one.
 
     Examples
     --------
     >>> mlp([64, 32, 10])
     Sequential(Linear(64, 32), ReLU(), Linear(32, 10))
     """
+    if not isinstance(sizes, Iterable):
+        raise TypeError(f"sizes must be a sequence of integers, got {sizes!r}")
     sizes = [checks.integer(f"sizes[{i}]", size, minimum=1) for i, size in enumerate(sizes)]
     if len(sizes) < 2:
         raise ValueError(f"sizes must hold at least two integers, got {sizes}")
-    rng = np.random.default_rng(rng)
+    if isinstance(activation, Module) or not callable(activation):
+        raise TypeError(
+            f"activation must be a class or function that makes a layer, such as Tanh, "
+            f"got {activation!r}"
+        )
+    rng = checks.generator("rng", rng)
     modules = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         modules.append(Linear(n_in, n_out, bias=bias, init=init, rng=rng, dtype=dtype))
         modules.append(activation())
     return Sequential(*modules[:-1])

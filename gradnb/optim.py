@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from gradnb import checks
@@ -35,8 +37,8 @@ class SGD:
     Raises
     ------
     TypeError, ValueError
-        If there are no parameters, one is listed twice or is not a `Parameter`, or a number is out of
-        its range.
+        If there are no parameters, one is listed twice or is not a `Parameter`, or a number is out
+        of its range.
 
     Examples
     --------
@@ -79,8 +81,8 @@ class SGD:
 
 def _parameters(params):
     """Return `params` as a list of distinct `Parameter` objects, at least one."""
-    if isinstance(params, Parameter):
-        raise TypeError("params must be an iterable of Parameter, got a single Parameter")
+    if not isinstance(params, Iterable):
+        raise TypeError(f"params must be an iterable of Parameter, got {type(params).__name__}")
     params = list(params)
     if not params:
         raise ValueError("params must hold at least one Parameter, got none")
