@@ -159,8 +159,8 @@ def graph_221(ax, values, gradients):
     ax : matplotlib.axes.Axes
         Where to draw; its axes are switched off.
     values, gradients : dict
-        Arrays ``x``, ``z``, ``a`` (1, 2), ``y`` (1, 1), ``W1`` (2, 2), ``b1`` (2,), ``W2`` (2, 1) and
-        ``b2`` (1,); `values` has the loss ``L`` as well.
+        Arrays ``x``, ``z``, ``a`` (1, 2), ``y`` (1, 1), ``W1`` (2, 2), ``b1`` (2,), ``W2`` (2, 1)
+        and ``b2`` (1,); `values` has the loss ``L`` as well.
 
     Returns
     -------

@@ -68,28 +68,26 @@ def test_a_condition_needs_both_sides(capsys, inside, outside, word):
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "shown"),
+    ("value", "shown"),
     [
-        (0.0, 2, "0"),
-        (1e-13, 2, "< 1e-12"),
-        (-1e-13, 2, "< 1e-12"),
-        (9.999e-13, 4, "< 1e-12"),
-        (1e-12, 2, "1e-12"),
-        (-1e-12, 2, "-1e-12"),
-        (0.126, 2, "0.13"),
-        (0.126, 1, "0.1"),
-        (0.126, 3, "0.126"),
-        (123456.0, 2, "1.2e+05"),
-        (7, 2, "7"),
-        (np.float64(0.25), 2, "0.25"),
-        (np.float32(0.25), 2, "0.25"),
-        (math.inf, 2, "inf"),
+        (0.0, "0"),
+        (1e-13, "< 1e-12"),
+        (-1e-13, "< 1e-12"),
+        (9.999e-13, "< 1e-12"),
+        (1e-12, "1e-12"),
+        (-1e-12, "-1e-12"),
+        (0.126, "0.13"),
+        (123456.0, "1.2e+05"),
+        (7, "7"),
+        (np.float64(0.25), "0.25"),
+        (np.float32(0.25), "0.25"),
+        (math.inf, "inf"),
     ],
 )
-def test_rounding(capsys, value, digits, shown):
-    said = line(capsys, "E1", "error", value, "<", 1, digits=digits)
+def test_rounding(capsys, value, shown):
+    said = line(capsys, "E1", "error", value, "<", 1)
     assert said.split(": error ")[1] == f"{shown} (threshold < 1)"
-    said = line(capsys, "E1", "error", 0, "<", 1, when="x", outside=value, digits=digits)
+    said = line(capsys, "E1", "error", 0, "<", 1, when="x", outside=value)
     assert f"0 then, {shown} otherwise" in said
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "network": {"numpy", "module", "layers", "init"},
     "numerical": {"numpy", "module"},
     "optim": {"numpy", "module"},
-    "plotting": {"numpy", "matplotlib"},
+    "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 

@@ -1,8 +1,12 @@
-"""The built site, as its readers meet it: first its files are read, then a browser visits every page."""
+"""The built site, as its readers meet it: its files are read, then a browser visits every page."""
 
+import base64
 import functools
 import gzip
+import hashlib
 import http.server
+import io
+import json
 import os
 import re
 import shutil
@@ -14,9 +18,11 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
-SITE = Path(__file__).parents[1] / "_build" / "html"
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "_build" / "html"
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
@@ -33,7 +39,9 @@ def compressed_size(url):
         return 0
     data = file.read_bytes()
     return (
-        len(data) if file.suffix in {".woff2", ".png", ".jpg", ".gif"} else len(gzip.compress(data))
+        len(data)
+        if file.suffix in {".woff2", ".webp", ".png", ".jpg"}
+        else len(gzip.compress(data))
     )
 
 
@@ -59,7 +67,7 @@ def report(problems):
     assert not problems, "\n" + "\n".join(problems)
 
 
-# --- the files -------------------------------------------------------------------------------------------------------
+# --- the files
 
 
 def test_nothing_is_loaded_from_elsewhere(pages):
@@ -104,6 +112,19 @@ def test_every_picture_has_a_description_and_a_caption(pages):
             if not (caption and caption.select_one(".caption-text").get_text(strip=True)):
                 problems.append(f"{name}: {image['src']} has no caption")
     report(problems)
+
+
+def test_figures_are_published_as_they_are_stored(site):
+    published = {path.stem: path for path in (site / "_images").glob("*.webp")}
+    for notebook in (ROOT / "chapters").glob("*.ipynb"):
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                if png := output.get("data", {}).get("image/png"):
+                    stored = base64.b64decode(png)
+                    path = published.pop(hashlib.sha256(stored).hexdigest())
+                    with Image.open(io.BytesIO(stored)) as a, Image.open(path) as b:
+                        assert a.convert("RGBA").tobytes() == b.convert("RGBA").tobytes()
+    assert not published, "pictures of no notebook"
 
 
 def test_headings_are_in_order(pages):
@@ -188,7 +209,7 @@ def test_no_page_is_left_from_an_earlier_build(site, pages):
     assert set(pages) == expected
 
 
-# --- in a browser ----------------------------------------------------------------------------------------------------
+# --- in a browser
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -214,7 +235,10 @@ def browser():
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as p:
         if not path and not Path(p.chromium.executable_path).exists():
-            how = "no browser: install Chromium, run `playwright install chromium`, or set CHROMIUM to its path"
+            how = (
+                "no browser: install Chromium, run `playwright install chromium`, "
+                "or set CHROMIUM to its path"
+            )
             pytest.fail(how, pytrace=False) if os.environ.get("CI") else pytest.skip(how)
         # Chromium's sandbox does not start for root, as in most containers.
         root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -277,11 +301,12 @@ def reader(request, browser, server):
     context.close()
 
 
-# What sticks out of the window sideways or of a box that cuts it off, unless something around it scrolls.
+# What sticks out of the window sideways or of a box that cuts it off, unless that scrolls.
 OVERFLOW = """() => {
   const page = document.documentElement, out = [];
   if (page.scrollWidth > innerWidth) out.push(`the page is ${page.scrollWidth} px wide`);
-  for (const e of document.querySelectorAll(".bd-article-container *, .bd-header-article *, .bd-footer-content *")) {
+  const parts = [".bd-article-container *", ".bd-header-article *", ".bd-footer-content *"];
+  for (const e of document.querySelectorAll(parts.join())) {
     const box = e.getBoundingClientRect();
     if (!box.width || !box.height || e.closest(".katex, .visually-hidden")) continue;
     for (let p = e.parentElement; p; p = p.parentElement) {
@@ -297,22 +322,27 @@ OVERFLOW = """() => {
   }
   return out;
 }"""
-# A formula wider than its box is cut unless the box scrolls, and its beginning must be where the scrolling starts.
+# A formula wider than its box is cut unless the box scrolls, and the scrolling must reach its
+# beginning.
 FORMULAS = """() => [...document.querySelectorAll(".katex-display")].flatMap(box => {
   const range = document.createRange();
   range.selectNodeContents(box.querySelector(".katex-html"));
   const formula = range.getBoundingClientRect(), frame = box.getBoundingClientRect();
   const scrolls = getComputedStyle(box).overflowX === "auto";
-  if (formula.left < frame.left - 1) return [`the beginning is out of reach: ${box.textContent.slice(0, 60)}`];
-  if (formula.right > frame.right + 1 && !scrolls) return [`cut on the right: ${box.textContent.slice(0, 60)}`];
+  const start = box.textContent.slice(0, 60);
+  if (formula.left < frame.left - 1) return [`the beginning is out of reach: ${start}`];
+  if (formula.right > frame.right + 1 && !scrolls) return [`cut on the right: ${start}`];
   return [];
 })"""
 
-# In the dark, figures are turned dark unless they are `keep-colours`; neither kind has the theme's grey box.
-FIGURES = """() => [...document.querySelectorAll("[data-theme=dark] article figure img")].flatMap(img => {
-  const {filter, backgroundColor} = getComputedStyle(img), keeps = img.classList.contains("keep-colours");
-  const wanted = keeps ? "none on rgb(255, 255, 255)" : "invert(1) hue-rotate(180deg) on rgba(0, 0, 0, 0)";
-  return `${filter} on ${backgroundColor}` === wanted ? [] : [`${img.src}: ${filter} on ${backgroundColor}`];
+# In the dark, figures are turned dark unless they are `keep-colours`; neither kind has the theme's
+# grey box.
+FIGURES = """() => [...document.querySelectorAll("[data-theme=dark] figure img")].flatMap(img => {
+  const {filter, backgroundColor} = getComputedStyle(img);
+  const wanted = img.classList.contains("keep-colours")
+    ? "none on rgb(255, 255, 255)" : "invert(1) hue-rotate(180deg) on rgba(0, 0, 0, 0)";
+  const found = `${filter} on ${backgroundColor}`;
+  return found === wanted ? [] : [`${img.src}: ${found}`];
 })"""
 
 
@@ -360,8 +390,12 @@ def test_paper_cuts_nothing_and_is_light(browser, server, pages):
         problems += [
             f"{name}: {cut}"
             for cut in reader.page.evaluate(
-                """() => [...document.querySelectorAll(".katex-display, article pre, article table, article figure")]
-                     .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => `cut: ${e.textContent.slice(0, 60)}`)"""
+                """() => {
+                  const parts = ".katex-display, article :is(pre, table, figure)";
+                  return [...document.querySelectorAll(parts)]
+                    .filter(e => e.scrollWidth > e.clientWidth + 1)
+                    .map(e => `cut: ${e.textContent.slice(0, 60)}`);
+                }"""
             )
         ]
         if "chapters/" in name:
