@@ -1,7 +1,7 @@
 """Initial weights: callables ``(shape, rng) -> array``.
 
 `shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units
-an input reaches. Which scale suits which activation is the subject of the stability chapters.
+an input reaches. Which scale suits which activation: see the two normal initialisers.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class ReLU(Module):
 class Sigmoid(Module):
     """Squash to the interval (0, 1).
 
-    Forward: y = 1 / (1 + e⁻ˣ). Backward: ∂L/∂x = g · y (1 − y), which is at most g / 4.
+    Forward: y = 1 / (1 + e⁻ˣ). Backward: ∂L/∂x = g · y (1 − y), at most |g| / 4 in size.
 
     Raises
     ------
@@ -185,7 +185,7 @@ class Sigmoid(Module):
 class Tanh(Module):
     """Squash to the interval (−1, 1).
 
-    Forward: y = tanh x. Backward: ∂L/∂x = g · (1 − y²), which is at most g.
+    Forward: y = tanh x. Backward: ∂L/∂x = g · (1 − y²), at most |g| in size.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Losses: a number for a batch, and its gradient by the prediction.
+"""Losses: one number for a batch, and its gradient with respect to the prediction.
 
-A loss is called with prediction and target and returns a Python float; its ``backward()`` then
-gives the gradient by the prediction of that call, the `grad_output` with which a network's
-``backward`` starts. Both losses are means, so the factor 1 / batch is in here and nowhere else.
+A loss is called with prediction and target and returns a Python float. Its ``backward()`` then
+gives the gradient with respect to that prediction, with which a network's ``backward`` starts.
+Both losses are means, so the factor 1 / batch is in here and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gradnb import checks
 class MSELoss:
     """Average the squared errors.
 
-    L = (1/M) Σ (p − t)² over all M entries of the batch, ∂L/∂p = 2 (p − t) / M. The mean is over
+    L = (1/M) Σ (ŷ − t)² over all M entries of the batch, ∂L/∂ŷ = 2 (ŷ − t) / M. The mean is over
     examples and outputs alike, as in ``torch.nn.MSELoss``; textbooks that sum over the outputs or
     write a factor 1/2 have gradients that differ by that factor.
 
@@ -51,7 +51,7 @@ class MSELoss:
         return float(np.mean(self._difference**2))
 
     def backward(self):
-        """Return ∂L/∂p, of the shape of the prediction."""
+        """Return ∂L/∂ŷ, of the shape of the prediction."""
         if self._difference is None:
             raise RuntimeError("MSELoss.backward was called before the loss")
         return self._difference * (2 / self._difference.size)

@@ -1,8 +1,8 @@
 """What every layer shares: parameters with a gradient each, and a walk over them.
 
 A `Module` computes its output in ``forward`` and remembers what its ``backward`` will need. The
-``backward`` receives the gradient of the loss by the module's output, **adds** the gradients of its
-parameters to their ``.grad`` and returns the gradient by its input.
+``backward`` receives the gradient of the loss with respect to the module's output, **adds** the
+gradients of its parameters to their ``.grad`` and returns the gradient with respect to its input.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class Parameter:
 
 
 class Module:
-    """Be the base of layers and networks, as ``torch.nn.Module`` is.
+    """Base class of layers and networks, like ``torch.nn.Module``.
 
     A subclass writes ``forward(x)`` and ``backward(grad_output, input_grad=True)``. Attributes that
-    are a `Parameter` or a `Module` are found by themselves, in the order in which they were set.
+    are a `Parameter` or a `Module` are registered automatically, in the order they were set in.
 
     Notes
     -----
@@ -64,26 +64,27 @@ class Module:
     """
 
     training = True
+    _memory = None  # what the last forward kept for backward
 
     def forward(self, x):
         """Compute the output and remember what ``backward`` needs."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, grad_output, input_grad=True):
-        """Add the parameters' gradients to their ``.grad`` and return the gradient by the input.
+        """Add the parameters' gradients to their ``.grad`` and return the input's gradient.
 
         Parameters
         ----------
         grad_output : ndarray
-            Gradient of the loss by this module's output, of that output's shape. Never modified.
+            Gradient of the loss with respect to this module's output, of its shape. Never modified.
         input_grad : bool
-            Whether the gradient by the input is wanted. The first layer of a network that is being
-            trained can do without, and without its largest matrix product.
+            Whether the gradient with respect to the input is wanted. The first layer of a network
+            in training can do without it, and so without a large matrix product.
 
         Returns
         -------
         ndarray or None
-            Gradient of the loss by the input, or None with ``input_grad=False``.
+            Gradient of the loss with respect to the input, or None with ``input_grad=False``.
 
         Raises
         ------
@@ -186,8 +187,6 @@ class Module:
             raise ValueError("state does not fit this module: " + "; ".join(faults))
         for name, parameter in own.items():
             parameter.data[...] = arrays[name]
-
-    _memory = None
 
     def _remember(self, saved, output):
         """Keep what ``backward`` will need, and what its `grad_output` has to fit."""

@@ -14,8 +14,8 @@ from gradnb.module import Module
 class Sequential(Module):
     """Apply modules one after the other.
 
-    Forward: y = fₖ(… f₂(f₁(x))). Backward: the gradient by the output of fₖ goes through
-    fₖ.backward, its result through fₖ₋₁.backward, and so on to the input.
+    Forward: y = fₖ(… f₂(f₁(x))). Backward: the gradient with respect to y goes through fₖ.backward,
+    its result through fₖ₋₁.backward, and so on to the input.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class Sequential(Module):
     TypeError
         If something is not a `Module`.
     ValueError
-        If there is none, or if one object stands in two places: it could remember only the last of
-        its two inputs, and its gradient would be wrong without any error. PyTorch allows it, since
-        its tape remembers both. To share weights, make two layers and give the second the
+        If no module is given, or if one object stands in two places: it could remember only the
+        last of its two inputs, and its gradient would be wrong without any error. PyTorch allows
+        it, since its tape remembers both. To share weights, make two layers and give the second the
         `Parameter` of the first.
     """
 

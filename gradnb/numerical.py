@@ -124,7 +124,7 @@ def _number(value):
 
 
 class Mismatch(namedtuple("Mismatch", ["name", "index", "analytic", "numeric"])):
-    """Say where an analytic gradient and its numerical estimate differ."""
+    """One entry at which an analytic gradient and its numerical estimate differ."""
 
     __slots__ = ()
 
@@ -134,11 +134,11 @@ class Mismatch(namedtuple("Mismatch", ["name", "index", "analytic", "numeric"]))
 
 
 class GradcheckError(AssertionError):
-    """Tell that a backward pass disagrees with the differences."""
+    """Raised when a backward pass disagrees with the differences."""
 
 
 class GradcheckReport:
-    """Hold what `gradcheck` found; true if something was compared and nothing was found wrong.
+    """What `gradcheck` found; true if something was compared and nothing was found wrong.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class GradcheckReport:
 
 
 def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
-    """Compare every gradient of a model, by parameters and by input, with central differences.
+    """Compare all gradients of a model, parameters' and input's, with central differences.
 
     For each array, max |analytic − numeric| / max(|analytic|, |numeric|) must stay below `tol`,
     where both maxima run over the whole array. Differences that rounding alone explains (a few
@@ -196,7 +196,7 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     loss : callable
         ``loss(model(x), y) -> float`` with a ``backward()``, such as `MSELoss`.
     x : ndarray
-        A batch, of several rows where the model has a BatchNorm. Float.
+        A batch of inputs; float.
     y : ndarray
         Its targets.
     eps : float, optional
@@ -218,8 +218,8 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
         If a gradient disagrees: with parameter, index, analytic and numeric value. Also if the
         model changes `x` or `grad_output` in place, and if nothing could be compared.
     TypeError, ValueError
-        If `x` or the gradient by it is not a float array, or `eps` or `tol` is no number of its
-        range.
+        If `x` or the gradient with respect to it is not a float array, or `eps` or `tol` is no
+        number of its range.
 
     Notes
     -----
@@ -266,31 +266,29 @@ def _analytic_gradients(report, model, loss, x, y):
     for name, before, after in [("x", x, x_given), ("grad_output", grad_output, grad_given)]:
         if not np.array_equal(before, after, equal_nan=True):
             report.modified.append(name)
-    checks.same_shape("the gradient by the input", grad_input, x.shape, of="x")
+    checks.same_shape("the gradient with respect to the input", grad_input, x.shape, of="x")
     added = {name: p.grad - earlier[name] for name, p in model.named_parameters()}
     return added | {"input": grad_input}
 
 
 def _compare(report, name, value, array, analytic, eps):
+    """Add to the report what is found of one array."""
     numeric = numerical_gradient(value, array, eps)
-    u = float(np.finfo(array.dtype).eps)
-    # A few units in the last place of the loss, divided by the step, and of numbers of order 1
-    noise = 10 * u * (abs(value(array)) / (u ** (1 / 3) if eps is None else eps) + 1)
-    for index in map(tuple, np.argwhere(_disagree(analytic, numeric, report.tol, noise)[0])):
-        # Richardson: h against 2h shows the error O(h²), which is not small beside a small gradient
-        slopes = _one_sided_slopes(value, array, index, 2 * _step(array, index, "central", eps))
-        numeric[index] += (numeric[index] - np.mean(slopes)) / 3
-    wrong, difference, scale = _disagree(analytic, numeric, report.tol, noise)
+    noise = _rounding_noise(value(array), array.dtype, eps)
+    wrong, difference, scale = _disagreements(analytic, numeric, report.tol, noise)
+    if wrong.any():
+        _extrapolate(numeric, wrong, value, array, eps)
+        wrong, difference, scale = _disagreements(analytic, numeric, report.tol, noise)
     if scale <= 10 * noise:
         report.unresolved.append(name)
         return
-    kink = np.zeros(array.shape, dtype=bool)
+    kink = np.zeros_like(wrong)
     for index in map(tuple, np.argwhere(wrong)):
-        h = _step(array, index, "central", eps)
-        slopes = np.array([_one_sided_slopes(value, array, index, step) for step in (h, h / 100)])
-        # The smaller step is less likely to reach the kink, but its rounding noise is larger
-        right = np.abs(analytic[index] - slopes[1]).min() <= 1e-5 * scale + 100 * noise
-        kink[index] = right and np.ptp(slopes) >= difference[index]
+        step = _step(array, index, "central", eps)
+        left, right = _slopes(value, array, index, step)
+        near = _slopes(value, array, index, step / 100)  # less likely to reach the kink
+        agrees = np.abs(analytic[index] - near).min() <= 1e-5 * scale + 100 * noise
+        kink[index] = agrees and np.ptp([left, right, *near]) >= difference[index]
     if kink.any():
         report.kinks[name] = int(kink.sum())
     if not kink.all():
@@ -304,14 +302,29 @@ def _compare(report, name, value, array, analytic, eps):
         )
 
 
-def _disagree(analytic, numeric, tol, noise):
+def _disagreements(analytic, numeric, tol, noise):
     """Return which entries disagree, by how much each differs, and the largest gradient."""
     difference = np.abs(analytic - numeric)
     scale = float(max(np.abs(analytic).max(), np.abs(numeric).max()))
-    return ~(difference <= tol * scale + noise), difference, scale  # true for nan
+    return ~(difference <= tol * scale + noise), difference, scale  # nan disagrees
 
 
-def _one_sided_slopes(value, array, index, h):
+def _rounding_noise(loss, dtype, eps):
+    """Bound what rounding does to a difference: units in the last place, divided by the step."""
+    u = float(np.finfo(dtype).eps)
+    step = u ** (1 / 3) if eps is None else eps
+    return 10 * u * (abs(loss) / step + 1)
+
+
+def _extrapolate(numeric, wrong, value, array, eps):
+    """Remove the error O(h²), which is not small beside a small gradient (Richardson)."""
+    for index in map(tuple, np.argwhere(wrong)):
+        double = np.mean(_slopes(value, array, index, 2 * _step(array, index, "central", eps)))
+        numeric[index] += (numeric[index] - double) / 3
+
+
+def _slopes(value, array, index, h):
+    """Return the slopes to the left and to the right."""
     here, f_here = array[index], value(array)
     below, f_below = _probe(value, array, index, -h)
     above, f_above = _probe(value, array, index, +h)

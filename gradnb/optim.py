@@ -28,7 +28,7 @@ class SGD:
     lr : float
         Learning rate η, at least 0. May be changed between steps.
     momentum : float
-        β, from 0 to 1. With 1 nothing is ever forgotten.
+        β, from 0 to 1, fixed once made. With 1 nothing is ever forgotten.
     nesterov : bool
         Whether to use Nesterov's form, which needs a momentum above 0.
     weight_decay : float

@@ -15,8 +15,8 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#767676", "#1A1A1A"
 
 _STYLE = {
-    "figure.figsize": (7.2, 3.8),
-    "figure.dpi": 144,
+    "figure.figsize": (6.4, 3.5),
+    "figure.dpi": 160,
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -152,7 +152,7 @@ def images(axes, pixels, titles=None):
 
 
 def graph_221(ax, values, gradients):
-    """Draw a 2-2-1 network with each number's value above and the loss's derivative by it below.
+    """Draw a 2-2-1 network with each number's value above and the loss's derivative below.
 
     Parameters
     ----------

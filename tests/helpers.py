@@ -46,9 +46,9 @@ def randomise(module, rng):
 def check_layer(layer, x, rng):
     """Demand of a layer what the contract says of ``backward``.
 
-    The gradients by the input and by every parameter are those of Σ g · layer(x) with a random g;
+    The gradients of the input and of every parameter are those of Σ g · layer(x) with a random g;
     they are added to gradients that are already there, in place; neither x nor g changes; and
-    without the gradient by the input, the parameters' gradients are the same.
+    without the input's gradient, the parameters' gradients are the same.
     """
     x_before = x.copy()
     g = rng.normal(size=layer(x).shape)
@@ -67,22 +67,22 @@ def check_layer(layer, x, rng):
     def value():
         return np.sum(g_before * layer(x))
 
-    close(grad_input, fourth_order(value, x), "gradient by the input")
+    close(grad_input, fourth_order(value, x), "gradient with respect to the input")
     added = {}
     for name, p in layer.named_parameters():
         assert p.grad is grads[name], f"{name}: .grad was replaced"
         added[name] = p.grad - starts[name]
-        close(added[name], fourth_order(value, p.data), f"gradient by {name}")
+        close(added[name], fourth_order(value, p.data), f"gradient of {name}")
 
     layer.zero_grad()
     layer(x)
     assert layer.backward(g, input_grad=False) is None, "input_grad=False returned something"
     for name, p in layer.named_parameters():
-        close(p.grad, added[name], f"gradient by {name} with input_grad=False", tol=1e-12)
+        close(p.grad, added[name], f"gradient of {name} with input_grad=False", tol=1e-12)
 
 
 def check_loss(loss, prediction, target):
-    """Demand that ``backward`` is the gradient by the prediction, and that nothing is changed."""
+    """Demand that ``backward`` gives the prediction's gradient and that nothing is changed."""
     before = prediction.copy(), target.copy()
     assert type(loss(prediction, target)) is float, "the loss is no float"
     gradient = loss.backward()

@@ -329,10 +329,14 @@ def test_gradcheck_catches_nan_and_a_gradient_of_the_wrong_shape():
     with pytest.raises(GradcheckError, match=r"input\[0, 0\]: analytic nan"):
         gradcheck(layer, criterion, x, y)
     layer.gradient = np.zeros((1, 3))
-    with pytest.raises(ValueError, match=r"gradient by the input .* \(5, 3\), got \(1, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"gradient with respect to the input .* \(5, 3\), got \(1, 3\)"
+    ):
         gradcheck(layer, criterion, x, y)
     layer.gradient = None
-    with pytest.raises(TypeError, match=r"gradient by the input must be .* got NoneType"):
+    with pytest.raises(
+        TypeError, match=r"gradient with respect to the input must be .* got NoneType"
+    ):
         gradcheck(layer, criterion, x, y)
 
 
