@@ -47,7 +47,7 @@ def use_style():
 
 
 def end_label(ax, x, y, text, color=BLACK, *, dx=6, dy=0, **kwargs):
-    """Write `text` beside a point, in the colour of the line that ends there.
+    """Write `text` beside a point, in a darker shade of the line that ends there.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def end_label(ax, x, y, text, color=BLACK, *, dx=6, dy=0, **kwargs):
     text : str
         The name.
     color : color
-        Of the text.
+        Of the line; the text is a little darker.
     dx, dy : float
         Offset in points.
     **kwargs
@@ -69,7 +69,8 @@ def end_label(ax, x, y, text, color=BLACK, *, dx=6, dy=0, **kwargs):
     matplotlib.axes.Axes
         `ax`.
     """
-    options = {"va": "center", "ha": "left", "color": color, "annotation_clip": False} | kwargs
+    ink = tuple(0.8 * channel for channel in mpl.colors.to_rgb(color))  # letters are thin
+    options = {"va": "center", "ha": "left", "color": ink, "annotation_clip": False} | kwargs
     ax.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", **options)
     return ax
 

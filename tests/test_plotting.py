@@ -30,7 +30,10 @@ def test_band_draws_median_and_range(ax):
     corners = area.get_paths()[0].vertices
     assert (corners[:, 1].min(), corners[:, 1].max()) == (1, 9)
     assert (text.get_text(), text.xy) == ("name", (2, 4))
-    assert text.get_color() == line.get_color() == plotting.GREEN
+    assert line.get_color() == plotting.GREEN
+    np.testing.assert_allclose(
+        text.get_color(), 0.8 * np.array(mpl.colors.to_rgb(line.get_color()))
+    )
 
 
 @pytest.mark.parametrize("runs", [np.zeros(3), np.zeros((2, 4)), np.zeros((1, 2, 3))])
