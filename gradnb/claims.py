@@ -176,7 +176,7 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
         numbers += f" then, {_show(outside)} otherwise"
         if holds(value, threshold) and not holds(outside, threshold):
             word = f"holds when {when}"
-    limit = f"{relation} {threshold:g}"
+    limit = f"{relation} {_plain(threshold)}"
     _print(claim, f"{word}: {measure} {numbers} (threshold {limit})")
 
 
@@ -214,4 +214,10 @@ def _print(claim, line):
 
 
 def _show(value):
-    return f"{value:.2g}" if value == 0 or abs(value) >= ROUNDING else f"< {ROUNDING:g}"
+    if value != 0 and abs(value) < ROUNDING:
+        return f"< {_plain(ROUNDING)}"
+    return _plain(value)
+
+
+def _plain(value):
+    return f"{value:.2g}".replace("e-0", "e-").replace("e+0", "e+")
