@@ -13,6 +13,10 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT
 export PIP_USER = 0
 export PYTHONNOUSERSITE = 1
 export PYTHONUTF8 = 1
+# The plain C locale cannot spell every folder's name; left alone, Python takes C.UTF-8 instead.
+ifneq (,$(filter C POSIX,$(LC_ALL)))
+unexport LC_ALL
+endif
 export JUPYTER_PREFER_ENV_PATH = 1
 
 help:

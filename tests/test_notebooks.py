@@ -157,6 +157,16 @@ FAULTS = {
         putting("source", value=['warnings.filterwarnings("ignore")']),
         "hides warnings",
     ),
+    "numbers' warnings hidden": (
+        CODE,
+        putting("source", value=['np.seterr(all="ignore")']),
+        "hides warnings",
+    ),
+    "warnings hidden for a while": (
+        CODE,
+        putting("source", value=['with np.errstate(over="ignore"):\n', "    x"]),
+        "hides warnings",
+    ),
     "id missing": (CODE, lambda cell: cell.pop("id"), "no cell id"),
     "timings": (CODE, putting("metadata", "execution", value={}), "not content (execution)"),
     "id repeated": (CODE, putting("id", value="title"), "the cell id 'title' is used 2 times"),

@@ -23,12 +23,12 @@ def test_style_starts_from_the_defaults():
 
 
 def test_band_draws_median_and_range(ax):
-    x, runs = np.arange(3), np.array([[1.0, 2, 3], [5, 5, 5], [9, 8, 4]])
+    x, runs = np.arange(3), np.array([[1.0, 2, 3], [5, 5, 5], [12, 8, 4]])
     assert plotting.band(ax, x, runs, "name", plotting.GREEN) is ax
     (line,), (area,), (text,) = ax.lines, ax.collections, ax.texts
     np.testing.assert_array_equal(line.get_ydata(), [5, 5, 4])
     corners = area.get_paths()[0].vertices
-    assert (corners[:, 1].min(), corners[:, 1].max()) == (1, 9)
+    assert (corners[:, 1].min(), corners[:, 1].max()) == (1, 12)
     assert (text.get_text(), text.xy) == ("name", (2, 4))
     assert line.get_color() == plotting.GREEN
     np.testing.assert_allclose(

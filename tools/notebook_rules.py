@@ -31,7 +31,9 @@ FORBIDDEN_TAGS = {*metadata_tags, "skip-execution"}
 FORBIDDEN_CODE = {
     re.compile("|".join([*comment_markers, r"NBVAL_\w+"])): "switches the comparison off",
     re.compile(r"^%%capture", re.MULTILINE): "hides the outputs of the cell",
-    re.compile(r"\b(?:simplefilter|filterwarnings)\("): "hides warnings; mend their cause",
+    re.compile(
+        r"\b(?:simplefilter|filterwarnings|catch_warnings|seterr|errstate|redirect_stderr)\("
+    ): "hides warnings; mend their cause",
 }
 
 OUTPUT_TYPES = {"image/png", "text/plain"}
