@@ -13,6 +13,7 @@ from gradnb import checks
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#767676", "#1A1A1A"
+_FAINT = "#9A9A9A"  # edges of a graph
 
 _STYLE = {
     "figure.figsize": (6.4, 3.5),
@@ -176,14 +177,14 @@ def graph_221(ax, values, gradients):
         "L": np.ones((1, 1))
     }
 
-    def numbers(x, y, name, i, j, size=9.5):
-        style = {"ha": "center", "fontsize": size, "zorder": 3}
+    def numbers(x, y, name, i, j):
+        style = {"ha": "center", "fontsize": 9.5, "zorder": 3}
         ax.text(x, y + 0.008, f"{values[name][i, j]:.3f}", va="bottom", color=BLUE, **style)
         ax.text(x, y - 0.008, f"{gradients[name][i, j]:.3f}", va="top", color=VERMILION, **style)
 
     def edge(start, end, weight=None, at=0.5):
         (x0, y0), (x1, y1) = places[start], places[end]
-        ax.plot([x0, x1], [y0, y1], color="#9A9A9A", lw=1, zorder=1)
+        ax.plot([x0, x1], [y0, y1], color=_FAINT, lw=1, zorder=1)
         if weight:
             x, y = x0 + at * (x1 - x0), y0 + at * (y1 - y0)
             ax.plot([x], [y], "s", ms=31, color="white", zorder=2)  # a gap in the edge
@@ -197,7 +198,7 @@ def graph_221(ax, values, gradients):
     edge("y0", "L0")
     for place, (x, y) in places.items():
         name, i = place[0], int(place[1])
-        ax.plot([x], [y], "o", ms=37, mfc="white", mec="#9A9A9A", mew=1.2, zorder=2)
+        ax.plot([x], [y], "o", ms=37, mfc="white", mec=_FAINT, mew=1.2, zorder=2)
         label = {"y": r"$\hat y$", "L": "$L$"}.get(name, f"${name}_{i + 1}$")
         ax.text(x, y + 0.115, label, ha="center", va="bottom", fontsize=11)
         numbers(x, y, name, 0, i)
