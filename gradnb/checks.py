@@ -38,7 +38,7 @@ def float_array(name, value):
     """Return `value`, which must be an array of floating-point numbers already."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
-    if not np.issubdtype(value.dtype, np.floating):
+    if value.dtype.kind != "f":
         raise TypeError(
             f"{name} must hold floating-point numbers, got dtype {value.dtype}: "
             f"convert it with {name}.astype(float)"
@@ -56,7 +56,7 @@ def rows(name, value, features):
 
 def not_wider(name, value, dtype, than):
     """Refuse an array that would turn every later result into a wider type than `dtype`."""
-    if np.result_type(value.dtype, dtype) != dtype:
+    if value.dtype != dtype and np.result_type(value.dtype, dtype) != dtype:
         raise TypeError(
             f"{name} has dtype {value.dtype}, wider than {than}, {dtype}: "
             f"convert it with {name}.astype(numpy.{dtype})"

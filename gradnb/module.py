@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradnb import checks
+from gradnb.hooks import register
 
 
 class Parameter:
@@ -64,6 +65,8 @@ class Module:
     """
 
     training = True
+    _buffers = ()  # names of the arrays that belong to the state but are not learned
+    _forward_hooks = ()
     _memory = None  # what the last forward kept for backward
 
     def forward(self, x):
@@ -96,8 +99,29 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, x):
-        """Return ``forward(x)``."""
-        return self.forward(x)
+        """Return ``forward(x)``, after showing it to the hooks."""
+        output = self.forward(x)
+        for hook in self._forward_hooks:
+            hook(self, (x,), output)
+        return output
+
+    def register_forward_hook(self, hook):
+        """Have ``hook(module, inputs, output)`` called after every forward pass.
+
+        `inputs` is a tuple with the one input. The hook looks on: what it returns is ignored, while
+        in PyTorch it would replace the output.
+
+        Returns
+        -------
+        Handle
+            Its ``remove()`` takes the hook away again.
+
+        Raises
+        ------
+        TypeError
+            If `hook` is not a callable.
+        """
+        return register(self, "_forward_hooks", hook)
 
     def named_children(self):
         """Yield ``(name, module)`` for the modules directly inside this one."""
@@ -123,6 +147,12 @@ class Module:
                     seen.add(id(value))
                     yield (f"{prefix}.{name}" if prefix else name), value
 
+    def named_buffers(self):
+        """Yield ``(name, array)`` for what belongs to the state but is not learned."""
+        for prefix, module in self.named_modules():
+            for name in module._buffers:
+                yield (f"{prefix}.{name}" if prefix else name), getattr(module, name)
+
     def parameters(self):
         """Yield the parameters, in the order of ``named_parameters``."""
         for _, parameter in self.named_parameters():
@@ -144,14 +174,14 @@ class Module:
         return self.train(False)
 
     def state_dict(self):
-        """Return a copy of every parameter's values, by name.
+        """Return a copy of the values of every parameter and buffer, by name.
 
         PyTorch's returns references, which change as training goes on.
         """
-        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+        return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state):
-        """Write the values of `state` into the parameters, in place.
+        """Write the values of `state` into the parameters and buffers, in place.
 
         Parameters
         ----------
@@ -168,25 +198,25 @@ class Module:
         """
         if not isinstance(state, dict):
             raise TypeError(f"state must be a dict of arrays, got {type(state).__name__}")
-        own = dict(self.named_parameters())
+        own = self._state()
         arrays = {name: np.asarray(value) for name, value in state.items()}
-        faults = [f"missing {name} {own[name].shape}" for name in own if name not in arrays]
-        faults += [f"unknown {name} {arrays[name].shape}" for name in arrays if name not in own]
-        faults += [
-            f"{name} has shape {arrays[name].shape}, expected {own[name].shape}"
-            for name in own
-            if name in arrays and arrays[name].shape != own[name].shape
-        ]
-        faults += [
-            f"{name} has dtype {arrays[name].dtype}, expected {own[name].data.dtype}"
-            for name in own
-            if name in arrays
-            and not np.can_cast(arrays[name].dtype, own[name].data.dtype, "same_kind")
-        ]
+        faults = [f"unknown {name} {arrays[name].shape}" for name in arrays if name not in own]
+        for name, array in own.items():
+            given = arrays.get(name)
+            if given is None:
+                faults.append(f"missing {name} {array.shape}")
+            elif given.shape != array.shape:
+                faults.append(f"{name} has shape {given.shape}, expected {array.shape}")
+            elif not np.can_cast(given.dtype, array.dtype, "same_kind"):
+                faults.append(f"{name} has dtype {given.dtype}, expected {array.dtype}")
         if faults:
             raise ValueError("state does not fit this module: " + "; ".join(faults))
-        for name, parameter in own.items():
-            parameter.data[...] = arrays[name]
+        for name, array in own.items():
+            array[...] = arrays[name]
+
+    def _state(self):
+        parameters = {name: parameter.data for name, parameter in self.named_parameters()}
+        return parameters | dict(self.named_buffers())
 
     def _remember(self, saved, output):
         """Keep what ``backward`` will need, and what its `grad_output` has to fit."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from gradnb import checks
-from gradnb.module import Parameter
+from gradnb.optimizer import Optimizer
 
 
-class SGD:
+class SGD(Optimizer):
     """Step against the gradient, with momentum and weight decay if wanted.
 
     With g = ∂L/∂w, learning rate η, weight decay λ and momentum β, each step does
@@ -43,6 +41,7 @@ class SGD:
     Examples
     --------
     >>> import numpy as np
+    >>> from gradnb import Parameter
     >>> w = Parameter(np.array([1.0]))
     >>> w.grad += 4.0
     >>> SGD([w], lr=0.1).step()
@@ -51,22 +50,14 @@ class SGD:
     """
 
     def __init__(self, params, lr, momentum=0, nesterov=False, weight_decay=0):
-        self.params = _parameters(params)
-        self.lr = checks.number("lr", lr, minimum=0)
+        super().__init__(params, lr, weight_decay)
         self.momentum = checks.number("momentum", momentum, minimum=0, maximum=1)
-        self.weight_decay = checks.number("weight_decay", weight_decay, minimum=0)
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got 0")
         self._velocity = [np.zeros_like(p.data) for p in self.params] if self.momentum else None
 
-    def zero_grad(self):
-        """Fill the gradients of all parameters with zeros in place."""
-        for p in self.params:
-            p.zero_grad()
-
-    def step(self):
-        """Change every parameter once, in place, by its current gradient."""
+    def _update(self):
         for i, p in enumerate(self.params):
             g = p.grad
             if self.weight_decay:
@@ -77,18 +68,3 @@ class SGD:
                 v += g
                 g = g + self.momentum * v if self.nesterov else v
             p.data -= self.lr * g
-
-
-def _parameters(params):
-    """Return `params` as a list of distinct `Parameter` objects, at least one."""
-    if not isinstance(params, Iterable):
-        raise TypeError(f"params must be an iterable of Parameter, got {type(params).__name__}")
-    params = list(params)
-    if not params:
-        raise ValueError("params must hold at least one Parameter, got none")
-    for i, p in enumerate(params):
-        if not isinstance(p, Parameter):
-            raise TypeError(f"params[{i}] must be a Parameter, got {type(p).__name__}")
-    if len({id(p) for p in params}) < len(params):
-        raise ValueError("params must hold each Parameter once; one is listed twice")
-    return params

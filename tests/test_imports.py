@@ -19,13 +19,15 @@ MAY_IMPORT = {
     "checks": {"numpy"},
     "claims": set(),
     "datasets": {"numpy"},
+    "hooks": set(),
     "init": {"numpy"},
     "layers": {"numpy", "module", "init"},
     "losses": {"numpy"},
-    "module": {"numpy"},
+    "module": {"numpy", "hooks"},
     "network": {"numpy", "module", "layers", "init"},
     "numerical": {"numpy", "module"},
-    "optim": {"numpy", "module"},
+    "optim": {"numpy", "optimizer"},
+    "optimizer": {"module", "hooks"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""

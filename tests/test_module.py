@@ -154,3 +154,23 @@ def test_a_module_without_forward_or_backward_says_so():
         Branches()(np.zeros((1, 2)))
     with pytest.raises(NotImplementedError, match="Branches has no backward"):
         Branches().backward(np.zeros((1, 2)))
+
+
+def test_forward_hooks_look_on_and_can_be_removed():
+    layer, seen = Linear(2, 1, rng=0), []
+    handles = [
+        layer.register_forward_hook(lambda *args, i=i: seen.append((i, *args)) or 99)
+        for i in range(2)
+    ]
+    x = np.ones((1, 2))
+    y = layer(x)
+    assert [(i, module) for i, module, _, _ in seen] == [(0, layer), (1, layer)]
+    assert seen[0][2][0] is x
+    assert seen[0][3] is y
+    handles[0].remove()
+    handles[0].remove()
+    layer(x)
+    assert [i for i, *_ in seen] == [0, 1, 1]
+    assert Linear(2, 1)._forward_hooks == ()
+    with pytest.raises(TypeError, match="hook must be a callable, got 3"):
+        layer.register_forward_hook(3)

@@ -212,3 +212,21 @@ def test_params():
     ]:
         with pytest.raises(error, match=message):
             SGD(params, lr=0.1)
+
+
+def test_hooks_around_a_step():
+    w, seen = Parameter(np.array([1.0])), []
+    w.grad += 1.0
+    optimizer = SGD([w], lr=0.5)
+    before = optimizer.register_step_pre_hook(lambda *args: seen.append((args, w.data.item())))
+    after = optimizer.register_step_post_hook(lambda *args: seen.append((args, w.data.item())))
+    optimizer.step()
+    assert seen == [((optimizer, (), {}), 1.0), ((optimizer, (), {}), 0.5)]
+    before.remove()
+    optimizer.step()
+    after.remove()
+    optimizer.step()
+    assert [value for _, value in seen] == [1.0, 0.5, 0.0]
+    for register in (optimizer.register_step_pre_hook, optimizer.register_step_post_hook):
+        with pytest.raises(TypeError, match="hook must be a callable, got None"):
+            register(None)

@@ -1,0 +1,88 @@
+"""What every optimiser shares: the parameters, the rate and the hooks around a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gradnb import checks
+from gradnb.hooks import register
+from gradnb.module import Parameter
+
+
+class Optimizer:
+    """Base class of the optimisers, like ``torch.optim.Optimizer``.
+
+    A subclass writes ``_update()``, which changes every parameter once, in place. There are no
+    parameter groups: parameters that need another rate get an optimiser of their own.
+
+    Parameters
+    ----------
+    params : iterable of Parameter
+        What to train, such as ``model.parameters()``.
+    lr : float
+        Learning rate η, at least 0.
+    weight_decay : float
+        λ, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no parameters, one is listed twice or is not a `Parameter`, or a number is out
+        of its range.
+    """
+
+    _pre_hooks = ()
+    _post_hooks = ()
+
+    def __init__(self, params, lr, weight_decay):
+        self.params = parameter_list("params", params)
+        self.lr = lr
+        self.weight_decay = checks.number("weight_decay", weight_decay, minimum=0)
+
+    @property
+    def lr(self):
+        """Learning rate η; may be changed between steps, which schedules do."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value):
+        self._lr = checks.number("lr", value, minimum=0)
+
+    def zero_grad(self):
+        """Fill the gradients of all parameters with zeros in place."""
+        for p in self.params:
+            p.zero_grad()
+
+    def step(self):
+        """Change every parameter once, in place, by its current gradient."""
+        for hook in self._pre_hooks:
+            hook(self, (), {})
+        self._update()
+        for hook in self._post_hooks:
+            hook(self, (), {})
+
+    def register_step_pre_hook(self, hook):
+        """Have ``hook(optimizer, args, kwargs)`` called before every step; return a `Handle`."""
+        return register(self, "_pre_hooks", hook)
+
+    def register_step_post_hook(self, hook):
+        """Have ``hook(optimizer, args, kwargs)`` called after every step; return a `Handle`."""
+        return register(self, "_post_hooks", hook)
+
+    def _update(self):
+        raise NotImplementedError(f"{type(self).__name__} has no _update")
+
+
+def parameter_list(name, value):
+    """Return `value` as a list of distinct `Parameter` objects, at least one."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be an iterable of Parameter, got {type(value).__name__}")
+    parameters = list(value)
+    if not parameters:
+        raise ValueError(f"{name} must hold at least one Parameter, got none")
+    for i, p in enumerate(parameters):
+        if not isinstance(p, Parameter):
+            raise TypeError(f"{name}[{i}] must be a Parameter, got {type(p).__name__}")
+    if len({id(p) for p in parameters}) < len(parameters):
+        raise ValueError(f"{name} must hold each Parameter once; one is listed twice")
+    return parameters
