@@ -9,10 +9,10 @@ matplotlib.
 """
 
 from gradnb import claims, datasets, init
-from gradnb.layers import Linear, ReLU, Sigmoid, Tanh
+from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
 from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.module import Module, Parameter
-from gradnb.network import Sequential, mlp
+from gradnb.network import Residual, Sequential, mlp
 from gradnb.numerical import gradcheck, numerical_gradient
 from gradnb.optim import SGD
 
@@ -20,12 +20,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "BatchNorm1d",
     "CrossEntropyLoss",
+    "LeakyReLU",
     "Linear",
     "MSELoss",
     "Module",
+    "PReLU",
     "Parameter",
     "ReLU",
+    "Residual",
     "Sequential",
     "Sigmoid",
     "Tanh",

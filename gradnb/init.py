@@ -1,7 +1,7 @@
 """Initial weights: callables ``(shape, rng) -> array``.
 
 `shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units
-an input reaches. Which scale suits which activation: see the two normal initialisers.
+an input reaches. Which scale suits which activation stands with each.
 """
 
 from __future__ import annotations
@@ -118,6 +118,92 @@ def glorot_normal(shape, rng):
     """
     fan_in, fan_out = _fans(shape)
     return rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), size=shape)
+
+
+def he_uniform(shape, rng):
+    """Draw from U(−a, a) with a = √(6 / fan_in), which has the variance of `he_normal`.
+
+    He et al. (2015) fix the variance, not the distribution; ``torch.nn.init.kaiming_uniform_`` with
+    ``nonlinearity="relu"``.
+
+    Parameters
+    ----------
+    shape : tuple
+        ``(fan_in, fan_out)``.
+    rng : numpy.random.Generator
+        Source of the numbers.
+
+    Returns
+    -------
+    ndarray
+        Of that shape, float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shape` is not two integers of at least 1.
+    """
+    fan_in, _ = _fans(shape)
+    a = math.sqrt(6 / fan_in)
+    return rng.uniform(-a, a, size=shape)
+
+
+def glorot_uniform(shape, rng):
+    """Draw from U(−a, a) with a = √(6 / (fan_in + fan_out)), the variance of `glorot_normal`.
+
+    Glorot & Bengio (2010), equation 16; ``torch.nn.init.xavier_uniform_``.
+
+    Parameters
+    ----------
+    shape : tuple
+        ``(fan_in, fan_out)``.
+    rng : numpy.random.Generator
+        Source of the numbers.
+
+    Returns
+    -------
+    ndarray
+        Of that shape, float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shape` is not two integers of at least 1.
+    """
+    fan_in, fan_out = _fans(shape)
+    a = math.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-a, a, size=shape)
+
+
+def orthogonal(shape, rng):
+    """Draw a matrix with orthonormal columns (rows, if wide): all its singular values are 1.
+
+    A product of square orthogonal matrices is orthogonal, so neither signal nor gradient shrinks or
+    grows through linear layers, however many (Saxe et al. 2014). ``torch.nn.init.orthogonal_``.
+
+    Parameters
+    ----------
+    shape : tuple
+        ``(fan_in, fan_out)``.
+    rng : numpy.random.Generator
+        Source of the numbers.
+
+    Returns
+    -------
+    ndarray
+        Of that shape, float64. Drawn uniformly (Mezzadri 2007): the Q of a Gaussian matrix's QR
+        decomposition, with the signs for which the diagonal of R is positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `shape` is not two integers of at least 1.
+    """
+    fan_in, fan_out = _fans(shape)
+    tall = (max(fan_in, fan_out), min(fan_in, fan_out))
+    q, r = np.linalg.qr(rng.normal(size=tall))
+    q *= np.sign(np.diag(r))
+    return q if fan_in >= fan_out else np.ascontiguousarray(q.T)
 
 
 def _fans(shape):

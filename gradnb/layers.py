@@ -1,7 +1,8 @@
 """Layers: each a ``forward`` and, below it, the ``backward`` that the book derives.
 
 In the formulas, x is the input, y the output and g = ∂L/∂y the gradient that ``backward`` receives.
-Rows are examples: x has shape (batch, in_features).
+Rows are examples: x has shape (batch, in_features). The linear layer stands here; the others stand
+in `gradnb.activations` and `gradnb.normalization` and can be imported from here all the same.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from gradnb import checks
+from gradnb.activations import LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
 from gradnb.init import he_normal
 from gradnb.module import Module, Parameter
+from gradnb.normalization import BatchNorm1d
+
+__all__ = ["BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Tanh"]
 
 
 class Linear(Module):
@@ -103,119 +108,3 @@ class Linear(Module):
     def __repr__(self):
         bias = "" if self.bias is not None else ", bias=False"
         return f"Linear({self.in_features}, {self.out_features}{bias})"
-
-
-class ReLU(Module):
-    """Cut off the negative part.
-
-    Forward: y = max(x, 0). Backward: ∂L/∂x = g where x > 0, else 0. The slope at exactly 0 is 0, as
-    in PyTorch.
-
-    Raises
-    ------
-    TypeError
-        In ``forward``, if x is not a float array. Any shape will do.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> relu = ReLU()
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    array([0., 0., 2.])
-    >>> relu.backward(np.array([5.0, 5.0, 5.0]))
-    array([0., 0., 5.])
-    """
-
-    def forward(self, x):
-        """Return max(x, 0), of the shape of x."""
-        checks.float_array("x", x)
-        y = np.maximum(x, 0)
-        self._remember(x > 0, y)
-        return y
-
-    def backward(self, grad_output, input_grad=True):
-        positive = self._recall(grad_output)
-        return grad_output * positive if input_grad else None
-
-    def __repr__(self):
-        return "ReLU()"
-
-
-class Sigmoid(Module):
-    """Squash to the interval (0, 1).
-
-    Forward: y = 1 / (1 + e⁻ˣ). Backward: ∂L/∂x = g · y (1 − y), at most |g| / 4 in size.
-
-    Raises
-    ------
-    TypeError
-        In ``forward``, if x is not a float array. Any shape will do.
-
-    Notes
-    -----
-    From x ≈ 37 on (17 in float32), y rounds to 1 and the slope to exactly 0, as in PyTorch; on the
-    negative side, slope and output are right down to the smallest numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sigmoid = Sigmoid()
-    >>> sigmoid(np.array([0.0, -1e8]))
-    array([0.5, 0. ])
-    >>> sigmoid.backward(np.array([1.0, 1.0]))
-    array([0.25, 0.  ])
-    """
-
-    def forward(self, x):
-        """Return 1 / (1 + e⁻ˣ), of the shape of x."""
-        checks.float_array("x", x)
-        e = np.exp(-np.abs(x))  # at most 1, so it cannot overflow
-        y = np.where(x >= 0, 1, e) / (1 + e)
-        self._remember(y, y)
-        return y
-
-    def backward(self, grad_output, input_grad=True):
-        y = self._recall(grad_output)
-        return grad_output * (y * (1 - y)) if input_grad else None
-
-    def __repr__(self):
-        return "Sigmoid()"
-
-
-class Tanh(Module):
-    """Squash to the interval (−1, 1).
-
-    Forward: y = tanh x. Backward: ∂L/∂x = g · (1 − y²), at most |g| in size.
-
-    Raises
-    ------
-    TypeError
-        In ``forward``, if x is not a float array. Any shape will do.
-
-    Notes
-    -----
-    From |x| ≈ 19 on (9 in float32), y rounds to ±1 and the slope to exactly 0, as in PyTorch.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tanh = Tanh()
-    >>> tanh(np.array([0.0]))
-    array([0.])
-    >>> tanh.backward(np.array([3.0]))
-    array([3.])
-    """
-
-    def forward(self, x):
-        """Return tanh x, of the shape of x."""
-        checks.float_array("x", x)
-        y = np.tanh(x)
-        self._remember(y, y)
-        return y
-
-    def backward(self, grad_output, input_grad=True):
-        y = self._recall(grad_output)
-        return grad_output * (1 - y**2) if input_grad else None
-
-    def __repr__(self):
-        return "Tanh()"

@@ -1,4 +1,4 @@
-"""Networks: modules in a row, and the multilayer perceptron."""
+"""Networks: modules in a row, a row with a shortcut, and the multilayer perceptron."""
 
 from __future__ import annotations
 
@@ -74,7 +74,62 @@ class Sequential(Module):
         return iter(self._modules)
 
     def __repr__(self):
-        return "Sequential(" + ", ".join(map(repr, self._modules)) + ")"
+        return f"{type(self).__name__}(" + ", ".join(map(repr, self._modules)) + ")"
+
+
+class Residual(Sequential):
+    """Add what the modules compute to their input.
+
+    Forward: y = x + s f(x), with f the modules one after the other and s the scale. Backward:
+    ∂L/∂x = g + s Jᵀ g, with J the Jacobian of f: whatever f does, g itself arrives unchanged.
+    He et al. (2016).
+
+    Parameters
+    ----------
+    *modules : Module
+        At least one; the last has to give the shape that the first takes. Parameters are named by
+        position, as in `Sequential`.
+    scale : float
+        s. With 1, the variance grows with every block; 1/√L for L blocks keeps it bounded.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Sequential`; if `scale` is not a finite number; in ``forward``, if f(x) has not the
+        shape of x (nothing is broadcast).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> block = Residual(ReLU(), scale=0.5)
+    >>> block(np.array([-2.0, 2.0]))
+    array([-2.,  3.])
+    >>> block.backward(np.array([1.0, 1.0]))
+    array([1. , 1.5])
+    """
+
+    def __init__(self, *modules, scale=1.0):
+        super().__init__(*modules)
+        self.scale = checks.number("scale", scale)
+
+    def forward(self, x):
+        """Return x + s f(x), of the shape of x."""
+        branch = super().forward(x)
+        if branch.shape != x.shape:
+            raise ValueError(
+                f"modules must give back the shape of x, {x.shape}, got {branch.shape}"
+            )
+        y = x + self.scale * branch
+        self._remember(None, y)
+        return y
+
+    def backward(self, grad_output, input_grad=True):
+        self._recall(grad_output)
+        branch = super().backward(self.scale * grad_output, input_grad)
+        return grad_output + branch if input_grad else None
+
+    def __repr__(self):
+        return super().__repr__()[:-1] + f", scale={self.scale:g})"
 
 
 def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=float):

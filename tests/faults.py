@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from gradnb import CrossEntropyLoss, Linear, MSELoss, ReLU, Sigmoid, Tanh
+from gradnb import (
+    BatchNorm1d,
+    CrossEntropyLoss,
+    LeakyReLU,
+    Linear,
+    MSELoss,
+    PReLU,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
 
 
 class LinearDoubledWeight(Linear):
@@ -110,6 +122,88 @@ class TanhNotSquared(Tanh):
         return grad_output * (1 - self._recall(grad_output)) if input_grad else None
 
 
+class LeakyReLUForgetsSlope(LeakyReLU):
+    def backward(self, grad_output, input_grad=True):
+        return grad_output * (self._recall(grad_output) == 1) if input_grad else None
+
+
+class LeakyReLUInPlaceBackward(LeakyReLU):
+    def backward(self, grad_output, input_grad=True):
+        grad_output *= self._recall(grad_output)
+        return grad_output.copy() if input_grad else None
+
+
+class PReLUOverAllInputs(PReLU):
+    def backward(self, grad_output, input_grad=True):
+        x, _ = self._recall(grad_output)
+        self.weight.grad += (grad_output * np.maximum(x, 0)).sum()
+        return super().backward(grad_output, input_grad)
+
+
+class PReLUMean(PReLU):
+    def backward(self, grad_output, input_grad=True):
+        before = self.weight.grad.copy()
+        grad_input = super().backward(grad_output, input_grad)
+        self.weight.grad[...] = before + (self.weight.grad - before) / len(grad_output)
+        return grad_input
+
+
+class BatchNormWithoutVariancePath(BatchNorm1d):
+    def backward(self, grad_output, input_grad=True):
+        super().backward(grad_output, input_grad)
+        _, inv_std, _ = self._recall(grad_output)
+        scale = self.weight.data * inv_std
+        return scale * (grad_output - grad_output.mean(axis=0)) if input_grad else None
+
+
+class BatchNormWithoutMeanPath(BatchNorm1d):
+    def backward(self, grad_output, input_grad=True):
+        super().backward(grad_output, input_grad)
+        x_hat, inv_std, _ = self._recall(grad_output)
+        along = grad_output - x_hat * (grad_output * x_hat).mean(axis=0)
+        return self.weight.data * inv_std * along if input_grad else None
+
+
+class BatchNormAsConstants(BatchNorm1d):
+    """The gradient of evaluation mode, used in training."""
+
+    def backward(self, grad_output, input_grad=True):
+        super().backward(grad_output, input_grad)
+        _, inv_std, _ = self._recall(grad_output)
+        return self.weight.data * inv_std * grad_output if input_grad else None
+
+
+class BatchNormForgetsWeight(BatchNorm1d):
+    def backward(self, grad_output, input_grad=True):
+        grad_input = super().backward(grad_output, input_grad)
+        return grad_input / self.weight.data if input_grad else None
+
+
+class BatchNormMeanOfParameters(BatchNorm1d):
+    def backward(self, grad_output, input_grad=True):
+        before = self.weight.grad.copy()
+        grad_input = super().backward(grad_output, input_grad)
+        self.weight.grad[...] = before + (self.weight.grad - before) / len(grad_output)
+        return grad_input
+
+
+class ResidualWithoutShortcut(Residual):
+    def backward(self, grad_output, input_grad=True):
+        return Sequential.backward(self, self.scale * grad_output, input_grad)
+
+
+class ResidualForgetsScale(Residual):
+    def backward(self, grad_output, input_grad=True):
+        branch = Sequential.backward(self, grad_output, input_grad)
+        return grad_output + branch if input_grad else None
+
+
+class ResidualInPlace(Residual):
+    def backward(self, grad_output, input_grad=True):
+        grad_output += Sequential.backward(self, self.scale * grad_output)
+        return grad_output.copy() if input_grad else None
+
+
 LAYERS = [
     LinearDoubledWeight,
     LinearDoubledInput,
@@ -127,6 +221,18 @@ LAYERS = [
     SigmoidForgetsFactor,
     TanhInPlace,
     TanhNotSquared,
+    LeakyReLUForgetsSlope,
+    LeakyReLUInPlaceBackward,
+    PReLUOverAllInputs,
+    PReLUMean,
+    BatchNormWithoutVariancePath,
+    BatchNormWithoutMeanPath,
+    BatchNormAsConstants,
+    BatchNormForgetsWeight,
+    BatchNormMeanOfParameters,
+    ResidualWithoutShortcut,
+    ResidualForgetsScale,
+    ResidualInPlace,
 ]
 
 
@@ -173,7 +279,14 @@ LOSSES = [
 
 def build(fault, rng):
     """Return the faulty layer, 3 to 3 where it has a size, with random parameters."""
-    layer = fault(3, 3, rng=rng) if issubclass(fault, Linear) else fault()
+    if issubclass(fault, Linear):
+        layer = fault(3, 3, rng=rng)
+    elif issubclass(fault, BatchNorm1d):
+        layer = fault(3)
+    elif issubclass(fault, Residual):
+        layer = fault(Linear(3, 3, rng=rng), Tanh(), scale=0.5)
+    else:
+        layer = fault()
     for p in layer.parameters():
         p.data[...] = rng.normal(size=p.shape)
     return layer

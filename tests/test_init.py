@@ -29,7 +29,42 @@ def test_normal_initialisers(draw, std):
     assert np.mean(np.abs(w) > 2 * std) == pytest.approx(0.0455, abs=0.005)
 
 
-@pytest.mark.parametrize("draw", [init.he_normal, init.glorot_normal, init.normal(1.0)])
+@pytest.mark.parametrize(
+    ("draw", "a"),
+    [(init.he_uniform, math.sqrt(6 / 400)), (init.glorot_uniform, math.sqrt(6 / 500))],
+)
+def test_uniform_initialisers(draw, a):
+    w = draw(SHAPE, np.random.default_rng(0))
+    assert w.shape == SHAPE
+    assert w.dtype == np.float64
+    assert 0.999 * a < np.abs(w).max() <= a
+    assert w.std() == pytest.approx(a / math.sqrt(3), rel=0.01)
+    assert abs(w.mean()) < 4 * a / math.sqrt(3 * w.size)
+    assert np.mean(np.abs(w) > a / 2) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (1, 4), (4, 1), (1, 1)])
+def test_orthogonal(shape):
+    w = init.orthogonal(shape, np.random.default_rng(0))
+    assert w.shape == shape
+    assert w.flags.c_contiguous
+    np.testing.assert_allclose(np.linalg.svd(w, compute_uv=False), 1, rtol=1e-14)
+
+
+def test_orthogonal_prefers_no_direction():
+    """Without the signs, LAPACK's Q has entries on the diagonal that are never positive."""
+    rng = np.random.default_rng(1)
+    mean = np.mean([init.orthogonal((3, 3), rng) for _ in range(3000)], axis=0)
+    assert np.abs(mean).max() < 4 * math.sqrt(1 / 3 / 3000)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        *(init.he_normal, init.glorot_normal, init.normal(1.0)),
+        *(init.he_uniform, init.glorot_uniform, init.orthogonal),
+    ],
+)
 def test_the_generator_decides(draw):
     first, again, other = (draw((3, 4), np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
@@ -57,7 +92,13 @@ def test_arguments(make, value, error, message):
         make(value)
 
 
-@pytest.mark.parametrize("draw", [init.he_normal, init.glorot_normal])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        *(init.he_normal, init.he_uniform, init.glorot_normal, init.glorot_uniform),
+        init.orthogonal,
+    ],
+)
 @pytest.mark.parametrize(
     ("shape", "error", "message"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import check_layer, fourth_order, off_zero, randomise
 
-from gradnb import CrossEntropyLoss, Linear, MSELoss, ReLU, Sequential, Sigmoid, Tanh, mlp
+from gradnb import CrossEntropyLoss, Linear, MSELoss, ReLU, Residual, Sequential, Sigmoid, Tanh, mlp
 from gradnb.init import constant
 
 NETS = {
@@ -14,6 +14,10 @@ NETS = {
         Sequential(Tanh(), Linear(3, 4)), Sigmoid(), Sequential(Sequential(Linear(4, 2)))
     ),
     "one layer": lambda: Sequential(Linear(3, 2)),
+    "residual": lambda: Residual(Linear(3, 4), Tanh(), Linear(4, 3), scale=0.5),
+    "residual in residual": lambda: Sequential(
+        Residual(Tanh(), Residual(Linear(3, 3), scale=-2), Sigmoid()), Linear(3, 2)
+    ),
 }
 
 
@@ -174,3 +178,63 @@ def test_backward_errors_name_the_layer_and_the_shape():
         net.backward(np.zeros(4))
     with pytest.raises(ValueError, match=r"x must have shape \(batch, 2\), got \(4, 3\)"):
         net(np.zeros((4, 3)))
+
+
+def test_residual_by_hand():
+    """With y = x + 0.5 · 3 tanh x, dy/dx = 1 + 1.5 (1 − tanh²)."""
+    block = Residual(Tanh(), Linear(1, 1, init=constant(3)), scale=0.5)
+    x = np.array([[0.25]])
+    t = np.tanh(0.25)
+    np.testing.assert_allclose(block(x), x + 1.5 * t, rtol=1e-15)
+    np.testing.assert_allclose(block.backward(np.array([[2.0]])), 2 + 3 * (1 - t**2), rtol=1e-15)
+    np.testing.assert_allclose(block[1].weight.grad, [[0.5 * 2 * t]], rtol=1e-15)
+
+
+def test_residual_with_scale_0_is_the_identity():
+    block = Residual(Linear(2, 2, rng=0), ReLU(), scale=0)
+    x, g = np.array([[1.0, -2.0]]), np.array([[3.0, 4.0]])
+    assert np.array_equal(block(x), x)
+    assert np.array_equal(block.backward(g), g)
+    assert not block[0].weight.grad.any()
+
+
+def test_residual_is_a_module_like_others():
+    block = Residual(Linear(2, 2, rng=0, dtype=np.float32), ReLU())
+    assert block.scale == 1
+    assert [name for name, _ in block.named_parameters()] == ["0.weight", "0.bias"]
+    assert repr(block) == "Residual(Linear(2, 2), ReLU(), scale=1)"
+    y = block(np.ones((3, 2), np.float32))
+    assert y.dtype == block.backward(y).dtype == np.float32
+    y = Residual(ReLU(), scale=0.3)(np.ones((3, 2), np.float32))
+    assert y.dtype == np.float32
+    with pytest.raises(ValueError, match="the same Linear object stands at 0"):
+        Residual(block[0], block[0])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (Residual, ValueError, "modules must hold at least one module, got none"),
+        (lambda: Residual(ReLU), TypeError, r"modules\[0\] must be a Module, got type"),
+        (lambda: Residual(ReLU(), scale="1"), TypeError, "scale must be a number, got '1'"),
+        (lambda: Residual(ReLU(), scale=np.inf), ValueError, "scale must be finite, got inf"),
+        (
+            lambda: Residual(Linear(2, 1))(np.ones((4, 2))),
+            ValueError,
+            r"modules must give back the shape of x, \(4, 2\), got \(4, 1\)",
+        ),
+        (lambda: Residual(ReLU()).backward(np.ones(1)), RuntimeError, "Residual.backward was"),
+    ],
+)
+def test_residual_errors(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_residual_refuses_a_wrong_grad_output():
+    block = Residual(Linear(2, 2, rng=0))
+    block(np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"grad_output .* the output, \(3, 2\), got \(1, 2\)"):
+        block.backward(np.ones((1, 2)))
+    with pytest.raises(TypeError, match="grad_output must be a NumPy array, got list"):
+        block.backward([[1.0, 2.0]] * 3)
