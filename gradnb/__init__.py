@@ -12,15 +12,17 @@ from gradnb import claims, datasets, init
 from gradnb.layers import Linear, ReLU, Sigmoid, Tanh
 from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.module import Module, Parameter
-from gradnb.network import Sequential, mlp
+from gradnb.network import RNN, LastStep, Sequential, mlp
 from gradnb.numerical import gradcheck, numerical_gradient
 from gradnb.optim import SGD
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "RNN",
     "SGD",
     "CrossEntropyLoss",
+    "LastStep",
     "Linear",
     "MSELoss",
     "Module",

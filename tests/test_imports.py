@@ -23,10 +23,11 @@ MAY_IMPORT = {
     "layers": {"numpy", "module", "init"},
     "losses": {"numpy"},
     "module": {"numpy"},
-    "network": {"numpy", "module", "layers", "init"},
+    "network": {"numpy", "module", "layers", "init", "recurrent"},
     "numerical": {"numpy", "module"},
     "optim": {"numpy", "module"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
+    "recurrent": {"numpy", "module", "init"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 
@@ -83,4 +84,5 @@ def test_docstring_examples(name):
     result = doctest.testmod(module)
     assert result.failed == 0
     examples = {"claims", "datasets", "layers", "losses", "network", "numerical", "optim"}
+    examples |= {"recurrent"}
     assert (result.attempted > 0) == (name in examples)
