@@ -261,7 +261,8 @@ def test_weights_come_from_the_generator_and_the_initialisers():
     eye = np.eye(2)
     first, second = (RNN(2, 2, init=lambda s, r: eye, hidden_init=lambda s, r: eye) for _ in "ab")
     first.weight_ih.data += 1
-    assert first.weight_hh.data.tolist() == second.weight_ih.data.tolist() == eye.tolist()
+    for untouched in (first.weight_hh.data, second.weight_ih.data, second.weight_hh.data, eye):
+        assert untouched.tolist() == [[1, 0], [0, 1]]
 
 
 def test_the_default_hidden_weights_keep_the_length_of_an_error_on_average():
@@ -340,6 +341,15 @@ def test_what_is_not_finite_is_passed_on(bad):
     assert np.isfinite(h[0, 0]).all()
     assert np.isnan(h[0, 1]).all() == np.isnan(bad)
     assert not np.isfinite(layer.weight_ih.grad[0]).any()
+
+
+def test_a_gradient_that_is_not_finite_reaches_all_earlier_steps():
+    layer, g = RNN(2, 3, rng=0), np.ones((2, 4, 3))
+    layer(np.ones((2, 4, 2)))
+    g[0, 2, 1] = np.nan
+    finite = np.isfinite(layer.backward(g)).all(axis=2)
+    assert finite.tolist() == [[False, False, False, True], [True] * 4]
+    assert not any(np.isfinite(p.grad).all() for p in layer.parameters())
 
 
 def test_an_empty_batch():
