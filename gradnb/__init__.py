@@ -12,16 +12,18 @@ from gradnb import claims, datasets, init
 from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
 from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.module import Module, Parameter
-from gradnb.network import Residual, Sequential, mlp
+from gradnb.network import RNN, LastStep, Residual, Sequential, mlp
 from gradnb.numerical import gradcheck, numerical_gradient
 from gradnb.optim import SGD
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "RNN",
     "SGD",
     "BatchNorm1d",
     "CrossEntropyLoss",
+    "LastStep",
     "LeakyReLU",
     "Linear",
     "MSELoss",

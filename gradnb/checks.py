@@ -54,6 +54,20 @@ def rows(name, value, features):
     return value
 
 
+def sequences(name, value, features=None):
+    """Return `value`, a float array of shape (batch, time, `features`) with at least one step.
+
+    With None, any number of features will do.
+    """
+    float_array(name, value)
+    if value.ndim != 3 or features not in (None, value.shape[2]):
+        expected = f"(batch, time, {'features' if features is None else features})"
+        raise ValueError(f"{name} must have shape {expected}, got {value.shape}")
+    if value.shape[1] == 0:
+        raise ValueError(f"{name} must have at least one time step, got shape {value.shape}")
+    return value
+
+
 def not_wider(name, value, dtype, than):
     """Refuse an array that would turn every later result into a wider type than `dtype`."""
     if value.dtype != dtype and np.result_type(value.dtype, dtype) != dtype:

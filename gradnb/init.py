@@ -206,6 +206,42 @@ def orthogonal(shape, rng):
     return q if fan_in >= fan_out else np.ascontiguousarray(q.T)
 
 
+def initial_weight(name, init, shape, rng, dtype):
+    """Draw the weight of a layer, and refuse an initialiser that does not give one.
+
+    Parameters
+    ----------
+    name : str
+        What the layer calls the argument, for the errors.
+    init : callable
+        ``(shape, rng) -> array``.
+    shape : tuple
+        ``(fan_in, fan_out)``.
+    rng : numpy.random.Generator
+        Source of the numbers.
+    dtype : numpy.dtype
+        Floating-point type of the weight.
+
+    Returns
+    -------
+    ndarray
+        A copy of what `init` returns, lest two layers share an array that it returns twice.
+
+    Raises
+    ------
+    TypeError
+        If `init` is not a callable.
+    ValueError
+        If it returns another shape.
+    """
+    if not callable(init):
+        raise TypeError(f"{name} must be a callable (shape, rng) -> array, got {init!r}")
+    weight = np.array(init(shape, rng), dtype=dtype)
+    if weight.shape != shape:
+        raise ValueError(f"{name} must return an array of shape {shape}, got {weight.shape}")
+    return weight
+
+
 def _fans(shape):
     """Return ``(fan_in, fan_out)``, which is the shape itself in the case of a weight matrix."""
     if not isinstance(shape, tuple) or len(shape) != 2:

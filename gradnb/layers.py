@@ -13,7 +13,7 @@ import numpy as np
 
 from gradnb import checks
 from gradnb.activations import LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
-from gradnb.init import he_normal
+from gradnb.init import he_normal, initial_weight
 from gradnb.module import Module, Parameter
 from gradnb.normalization import BatchNorm1d
 
@@ -80,12 +80,7 @@ class Linear(Module):
             checks.integer("out_features", out_features, minimum=1),
         )
         dtype = checks.float_dtype("dtype", dtype)
-        if not callable(init):
-            raise TypeError(f"init must be a callable (shape, rng) -> array, got {init!r}")
-        # A copy, lest two layers share an array that `init` returns twice
-        weight = np.array(init(shape, checks.generator("rng", rng)), dtype=dtype)
-        if weight.shape != shape:
-            raise ValueError(f"init must return an array of shape {shape}, got {weight.shape}")
+        weight = initial_weight("init", init, shape, checks.generator("rng", rng), dtype)
         self.in_features, self.out_features = shape
         self.weight = Parameter(weight)
         self.bias = Parameter(np.zeros(shape[1], dtype)) if bias else None

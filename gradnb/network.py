@@ -9,6 +9,9 @@ from gradnb import checks
 from gradnb.init import he_normal
 from gradnb.layers import Linear, ReLU
 from gradnb.module import Module
+from gradnb.recurrent import RNN, LastStep
+
+__all__ = ["RNN", "LastStep", "Sequential", "mlp"]
 
 
 class Sequential(Module):

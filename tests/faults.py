@@ -3,8 +3,10 @@
 import numpy as np
 
 from gradnb import (
+    RNN,
     BatchNorm1d,
     CrossEntropyLoss,
+    LastStep,
     LeakyReLU,
     Linear,
     MSELoss,
@@ -236,6 +238,144 @@ LAYERS = [
 ]
 
 
+class StepwiseRNN(RNN):
+    """Right, but one step at a time as in the formulas, with a method for each thing to get wrong.
+
+    `RNN` takes the sums over time as matrix products instead; a test holds both together.
+    """
+
+    def backward(self, grad_output, input_grad=True):
+        x, states = self._recall(grad_output)
+        x = x.reshape(len(states), -1, self.input_size)
+        grad_input = np.zeros((*grad_output.shape[:2], self.input_size))
+        from_next = np.zeros_like(states[0])
+        for t in reversed(range(len(states))):
+            delta = (grad_output[:, t] + from_next) * self.slope(states, t)
+            self.weight_ih.grad += x[t].T @ delta
+            self.weight_hh.grad += self.partner(states, t).T @ delta
+            self.bias.grad += self.bias_sum(delta, t)
+            grad_input[:, t] = delta @ self.weight_ih.data.T
+            from_next = self.to_the_step_before(delta, t)
+        return grad_input if input_grad else None
+
+    def slope(self, states, t):
+        return 1 - states[t] ** 2
+
+    def partner(self, states, t):
+        return states[t - 1] if t > 0 else np.zeros_like(states[0])
+
+    def bias_sum(self, delta, t):
+        return delta.sum(axis=0)
+
+    def to_the_step_before(self, delta, t):
+        return delta @ self.weight_hh.data.T
+
+
+class RNNTruncatedByOneStep(StepwiseRNN):
+    """Misses what comes back through the first transition."""
+
+    def to_the_step_before(self, delta, t):
+        return super().to_the_step_before(delta, t) * (t > 1)
+
+
+class RNNTruncatedToOneStep(StepwiseRNN):
+    def to_the_step_before(self, delta, t):
+        return np.zeros_like(delta)
+
+
+class RNNTransposedWeight(StepwiseRNN):
+    def to_the_step_before(self, delta, t):
+        return delta @ self.weight_hh.data
+
+
+class RNNPairsStateWithItself(StepwiseRNN):
+    def partner(self, states, t):
+        return states[t]
+
+
+class RNNWrapsAround(StepwiseRNN):
+    """Pairs the first step with the last state, which is what index −1 is."""
+
+    def partner(self, states, t):
+        return states[t - 1]
+
+
+class RNNForgetsSlope(StepwiseRNN):
+    def slope(self, states, t):
+        return np.ones_like(states[t])
+
+
+class RNNSlopeOfStepBefore(StepwiseRNN):
+    def slope(self, states, t):
+        return 1 - self.partner(states, t) ** 2
+
+
+class RNNNoBiasSumOverTime(StepwiseRNN):
+    def bias_sum(self, delta, t):
+        return delta.sum(axis=0) * (t == 0)
+
+
+class RNNNoBiasSumOverBatch(StepwiseRNN):
+    def bias_sum(self, delta, t):
+        return delta[0]
+
+
+class RNNOverwrites(RNN):
+    def backward(self, grad_output, input_grad=True):
+        self.weight_hh.grad.fill(0)
+        return super().backward(grad_output, input_grad)
+
+
+class RNNMeanOverTime(RNN):
+    def backward(self, grad_output, input_grad=True):
+        before = self.weight_hh.grad.copy()
+        grad_input = super().backward(grad_output, input_grad)
+        self.weight_hh.grad[...] = before + (self.weight_hh.grad - before) / grad_output.shape[1]
+        return grad_input
+
+
+class RNNInPlace(RNN):
+    """Collects what comes back from the next step in `grad_output` itself."""
+
+    def backward(self, grad_output, input_grad=True):
+        _, h = self._recall(grad_output)
+        for t in reversed(range(len(h) - 1)):
+            delta = grad_output[:, t + 1] * (1 - h[t + 1] ** 2)
+            grad_output[:, t] += delta @ self.weight_hh.data.T
+        return super().backward(grad_output, input_grad)
+
+
+class LastStepToAllSteps(LastStep):
+    def backward(self, grad_output, input_grad=True):
+        grad_input = super().backward(grad_output, input_grad)
+        return None if grad_input is None else grad_input + grad_output[:, np.newaxis]
+
+
+class LastStepToTheFirst(LastStep):
+    def backward(self, grad_output, input_grad=True):
+        grad_input = super().backward(grad_output, input_grad)
+        return None if grad_input is None else grad_input[:, ::-1].copy()
+
+
+RECURRENT = [
+    RNNTruncatedByOneStep,
+    RNNTruncatedToOneStep,
+    RNNTransposedWeight,
+    RNNPairsStateWithItself,
+    RNNWrapsAround,
+    RNNForgetsSlope,
+    RNNSlopeOfStepBefore,
+    RNNNoBiasSumOverTime,
+    RNNNoBiasSumOverBatch,
+    RNNOverwrites,
+    RNNMeanOverTime,
+    RNNInPlace,
+    LastStepToAllSteps,
+    LastStepToTheFirst,
+]
+"""Wrong on sequences, (batch, time, features); the other layers' faults show on a plain batch."""
+
+
 class MSEDoubled(MSELoss):
     def backward(self):
         return 2 * super().backward()
@@ -279,7 +419,7 @@ LOSSES = [
 
 def build(fault, rng):
     """Return the faulty layer, 3 to 3 where it has a size, with random parameters."""
-    if issubclass(fault, Linear):
+    if issubclass(fault, (Linear, RNN)):
         layer = fault(3, 3, rng=rng)
     elif issubclass(fault, BatchNorm1d):
         layer = fault(3)

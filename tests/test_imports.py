@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "layers": {"numpy", "module", "init", "activations", "normalization"},
     "losses": {"numpy"},
     "module": {"numpy", "hooks"},
-    "network": {"numpy", "module", "layers", "init"},
+    "network": {"numpy", "module", "layers", "init", "recurrent"},
     "normalization": {"numpy", "module"},
     "numerical": {"numpy", "module"},
     "optim": {"numpy", "optimizer"},
     "optimizer": {"module", "hooks"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
+    "recurrent": {"numpy", "module", "init"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 
