@@ -1,10 +1,10 @@
 """The contestants: one training step each, of the same network from the same weights.
 
 A step is zero_grad, forward, loss, backward, optimizer step, for a perceptron with ReLU between its
-layers and the mean softmax cross-entropy. A contestant is made from `weights`, a list of (W, b) with
-W of shape (in_features, out_features), and a batch. `step()` takes one step on it and returns the
-loss; `weights()` gives what has become of the weights. Peers are imported inside, where they are
-used, so that none is needed.
+layers and the mean softmax cross-entropy. A contestant is made from a batch and from `weights`, a
+list of (W, b) with W of shape (in_features, out_features). `step()` takes one step on that batch
+and returns the loss; `weights()` gives what the weights have become. Peers are imported inside,
+where they are used, so that none is needed.
 """
 
 from __future__ import annotations
