@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from contestants import CONTESTANTS, Gradnb, PlainNumpy, UnsuitedError
 from report import BASES
-from timing import cores_used, interleaved, quartiles
+from timing import clock, interleaved, quartiles
 
 NETS = {
     "2-16-16-2, batch 32": ([2, 16, 16, 2], 32),
@@ -102,7 +104,6 @@ def step_of_one_net(case, names, rounds):
             "time": quartiles(values),
             **{f"÷ {base}": quartiles(values / seconds[base]) for base in bases},
             "error": errors.get(name, "–"),
-            "cores": cores_used(actions[name]),
         }
     for name, reason in left_out.items():
         yield {**case, "contestant": name, "not timed": reason}
@@ -168,24 +169,26 @@ def sample_of_runs(rng, parameters):
 
 
 IMPORT = """
-from time import perf_counter
-start = perf_counter()
-import {}
-print(perf_counter() - start)
+from time import {clock} as clock
+start = clock()
+import {module}
+print(clock() - start)
 """
 
 
 def import_time(names, quick):
     """Time `import gradnb` against `import numpy`, each in a fresh process, in turns."""
     seconds = {"numpy": [], "gradnb": []}
-    for i in range(3 if quick else 26):
-        for name, values in seconds.items():
-            printed = in_fresh_process(IMPORT.format(name))
-            if i > 0:  # the first time, files are read from disk and compiled
-                values.append(float(printed))
-    for name, values in seconds.items():
+    with TemporaryDirectory() as cache:
+        for i in range(3 if quick else 26):
+            for module, values in seconds.items():
+                code = IMPORT.format(module=module, clock=clock.__name__)
+                printed = in_fresh_process(code, cache)
+                if i > 0:  # the first time, both are compiled
+                    values.append(float(printed))
+    for module, values in seconds.items():
         ratios = quartiles(np.divide(values, seconds["numpy"]))
-        yield {"module": name, "time": quartiles(values), "÷ numpy": ratios}
+        yield {"module": module, "time": quartiles(values), "÷ numpy": ratios}
 
 
 def memory(names, quick):
@@ -243,11 +246,19 @@ def peak_of_process(name):
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def in_fresh_process(code):
-    """Run code in another Python with the same settings and return what it prints."""
-    here = Path(__file__).parent
+def in_fresh_process(code, cache=None):
+    """Run code in another Python and return what it prints; `cache` keeps the compiled modules."""
+    environment = os.environ.copy()
+    if cache:
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = cache
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=here, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import gc
-from time import perf_counter, process_time
+import time
 
 import numpy as np
+
+# The processor time of all threads: what other programs take does not count, and a helping thread
+# is no gain. Where it ticks too coarsely, which is Windows, the time on the wall has to do.
+FINE = time.get_clock_info("process_time").resolution < 1e-5
+clock = time.process_time if FINE else time.perf_counter
 
 
 def interleaved(actions, rounds, turn=0.004):
@@ -24,14 +29,14 @@ def interleaved(actions, rounds, turn=0.004):
     Returns
     -------
     dict of str to ndarray
-        Seconds per call, one number a round.
+        Seconds of processor time per call, one number a round.
     """
     repeats = {}
     for name, action in actions.items():
         for _ in range(3):  # the first calls compile, allocate and load
-            start = perf_counter()
+            start = clock()
             action()
-            once = perf_counter() - start
+            once = clock() - start
         repeats[name] = max(1, round(turn / once))
     seconds = {name: np.empty(rounds) for name in actions}
     order = list(actions)
@@ -42,22 +47,14 @@ def interleaved(actions, rounds, turn=0.004):
             for name in order:
                 action, repeat = actions[name], range(repeats[name])
                 action()
-                start = perf_counter()
+                start = clock()
                 for _ in repeat:
                     action()
-                seconds[name][i] = (perf_counter() - start) / len(repeat)
+                seconds[name][i] = (clock() - start) / len(repeat)
             order.reverse()
     finally:
         gc.enable()
     return seconds
-
-
-def cores_used(action, seconds=0.02):
-    """Return processor time by wall time: about 1 for one thread, more where others help."""
-    start, start_cpu = perf_counter(), process_time()
-    while perf_counter() - start < seconds:
-        action()
-    return (process_time() - start_cpu) / (perf_counter() - start)
 
 
 def quartiles(values):

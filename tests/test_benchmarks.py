@@ -36,7 +36,8 @@ def test_every_contestant_takes_the_same_step(sections, name, optimizer, dtype):
         pytest.importorskip(needed)
     error = disagreement(sections, sections.CONTESTANTS[name], optimizer, dtype)
     assert error <= sections.TOLERANCE[dtype]
-    assert name == "plain NumPy" or error > 0 or dtype == "float64"
+    if dtype == "float32":
+        assert error > 1e-9, "this was not computed in float32"
 
 
 def test_the_reference_follows_the_numerical_gradient(sections):
