@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 SECTIONS = ("steps", "numerical", "import", "memory", "monitor")
@@ -29,12 +30,14 @@ ONE_THREAD = {
 def main(arguments=None):
     options = parse(arguments)
     os.environ.update(ONE_THREAD)  # read when NumPy and its peers are imported, so before
+    import contestants
     import report
     import sections
 
-    names = list(sections.CONTESTANTS)
-    if options.numpy_only:
-        names = ["products alone", "plain NumPy", "gradnb"]
+    needs = contestants.NEEDS
+    names = [name for name in contestants.CONTESTANTS if name not in needs]
+    if not options.numpy_only:
+        names += [name for name, module in needs.items() if find_spec(module)]
     results = {"environment": environment()}
     print(*(f"{key}: {value}" for key, value in results["environment"].items()), sep="\n")
     write = report.summary if options.markdown else report.everything

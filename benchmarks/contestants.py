@@ -266,3 +266,11 @@ CONTESTANTS = {
     "JAX jit": Jax,
     "scikit-learn": ScikitLearn,
 }
+
+NEEDS = {
+    "PyTorch": "torch",
+    "PyTorch fused": "torch",
+    "JAX jit": "jax",
+    "scikit-learn": "sklearn",
+}
+"""What has to be installed for a contestant to take part, beside NumPy and gradnb."""

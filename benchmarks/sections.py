@@ -1,4 +1,8 @@
-"""What is measured: each function is one section and returns its records, plain dicts."""
+"""What is measured: each section is a function that yields its records, plain dicts.
+
+It is given the names of the contestants that can take part, and whether a few rounds of the
+smallest network will do.
+"""
 
 from __future__ import annotations
 
@@ -92,8 +96,10 @@ def step_of_one_net(case, names, rounds):
                     left_out[name] = f"WRONG by {errors[name]:.1e}"
                     continue
             contestants[name] = CONTESTANTS[name](weights, x, y, case["optimizer"], TINY_RATE)
-        except (ImportError, UnsuitedError) as reason:
-            left_out[name] = without_path(reason)
+        except UnsuitedError as reason:
+            left_out[name] = str(reason)
+        except ImportError as reason:
+            left_out[name] = f"cannot import {reason.name}"
     actions = {name: contestant.step for name, contestant in contestants.items()}
     seconds = interleaved(actions, rounds)
     bases = [base for base in BASES if base in seconds]
@@ -107,10 +113,6 @@ def step_of_one_net(case, names, rounds):
         }
     for name, reason in left_out.items():
         yield {**case, "contestant": name, "not timed": reason}
-
-
-def without_path(reason):
-    return str(reason).split(" (")[0]
 
 
 def numerical(names, quick):
@@ -207,13 +209,13 @@ def memory(names, quick):
                     "÷ parameters and activations": peak / needed,
                 }
     for name in [name for name in names if name not in ("products alone", "PyTorch fused")]:
-        record = {"net": LARGE, "dtype": "float32", "contestant": name}
-        try:
-            code = f"import sections; print(sections.peak_of_process({name!r}))"
-            record["peak of process"] = f"{int(in_fresh_process(code)) / 1e6:.0f} MB"
-        except RuntimeError as reason:
-            record["peak of process"] = without_path(reason)
-        yield record
+        peak = int(in_fresh_process(f"import sections; print(sections.peak_of_process({name!r}))"))
+        yield {
+            "net": LARGE,
+            "dtype": "float32",
+            "contestant": name,
+            "peak of process": f"{peak / 1e6:.0f} MB",
+        }
 
 
 def peak_of_arrays(Contestant, weights, x, y):
@@ -256,12 +258,10 @@ def in_fresh_process(code, cache=None):
         [sys.executable, "-c", code],
         env=environment,
         cwd=Path(__file__).parent,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
+        check=True,
     )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
     return done.stdout
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-ALONE = ("plain NumPy", "gradnb")
-"""The contestants that need no other library."""
+NAMES = ["plain NumPy", "gradnb", "PyTorch", "PyTorch fused", "JAX jit", "scikit-learn"]
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +28,9 @@ def disagreement(sections, Contestant, optimizer, dtype, net="64-32-10, batch 64
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", [*ALONE, "PyTorch", "PyTorch fused", "JAX jit", "scikit-learn"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_contestant_takes_the_same_step(sections, name, optimizer, dtype):
-    if name not in ALONE:
-        needed = {"JAX jit": "jax", "scikit-learn": "sklearn"}.get(name, "torch")
+    if needed := importlib.import_module("contestants").NEEDS.get(name):
         pytest.importorskip(needed)
     error = disagreement(sections, sections.CONTESTANTS[name], optimizer, dtype)
     assert error <= sections.TOLERANCE[dtype]
