@@ -47,9 +47,10 @@ class PlainNumpy:
         self.params = [p.copy() for pair in weights for p in pair]
         self.x, self.y, self.lr = x, y, lr
         self.update = {"sgd": self.sgd, "adam": self.adam}[optimizer]
-        self.t = 0
-        self.m = [np.zeros_like(p) for p in self.params]
-        self.v = [np.zeros_like(p) for p in self.params]
+        if optimizer == "adam":
+            self.t = 0
+            self.m = [np.zeros_like(p) for p in self.params]
+            self.v = [np.zeros_like(p) for p in self.params]
 
     def step(self):
         W, b = self.params[0::2], self.params[1::2]
