@@ -4,41 +4,38 @@
 ``backward`` that the book derives. There is no tape and no automatic differentiation: what you
 read is what runs. Names and meanings follow PyTorch wherever its users know them.
 
-Importing ``gradnb`` imports NumPy and nothing else; ``from gradnb import plotting`` adds
-matplotlib.
+It needs NumPy and nothing else; only ``gradnb.plotting`` needs matplotlib.
 """
 
-from gradnb import claims, datasets, init
-from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
-from gradnb.losses import CrossEntropyLoss, MSELoss
-from gradnb.module import Module, Parameter
-from gradnb.network import RNN, LastStep, Residual, Sequential, mlp
-from gradnb.numerical import gradcheck, numerical_gradient
-from gradnb.optim import SGD
+from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "RNN",
-    "SGD",
-    "BatchNorm1d",
-    "CrossEntropyLoss",
-    "LastStep",
-    "LeakyReLU",
-    "Linear",
-    "MSELoss",
-    "Module",
-    "PReLU",
-    "Parameter",
-    "ReLU",
-    "Residual",
-    "Sequential",
-    "Sigmoid",
-    "Tanh",
-    "claims",
-    "datasets",
-    "gradcheck",
-    "init",
-    "mlp",
-    "numerical_gradient",
-]
+# What stands where. `__getattr__` imports it when it is first asked for, so that `import gradnb`
+# takes no time (PEP 562).
+_HOME = {
+    "layers": ("BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Tanh"),
+    "losses": ("CrossEntropyLoss", "MSELoss"),
+    "module": ("Module", "Parameter"),
+    "network": ("RNN", "LastStep", "Residual", "Sequential", "mlp"),
+    "numerical": ("gradcheck", "numerical_gradient"),
+    "optim": ("SGD",),
+}
+_MODULES = ("claims", "datasets", "init", "plotting", *_HOME)
+
+__all__ = ["claims", "datasets", "init"]
+__all__ += [name for names in _HOME.values() for name in names]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return import_module(f"gradnb.{name}")
+    for module, names in _HOME.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"gradnb.{module}"), name)
+            return value
+    raise AttributeError(f"module 'gradnb' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*__all__, *_MODULES, "__version__"})
