@@ -14,22 +14,42 @@ from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.module import Module, Parameter
 from gradnb.network import Sequential, mlp
 from gradnb.numerical import gradcheck, numerical_gradient
-from gradnb.optim import SGD
+from gradnb.optim import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    CosineAnnealingLR,
+    ExponentialLR,
+    RMSprop,
+    StepLR,
+    clip_grad_norm_,
+    clip_grad_value_,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
     "CrossEntropyLoss",
+    "ExponentialLR",
     "Linear",
     "MSELoss",
     "Module",
     "Parameter",
+    "RMSprop",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "StepLR",
     "Tanh",
     "claims",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "datasets",
     "gradcheck",
     "init",

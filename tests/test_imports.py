@@ -14,10 +14,13 @@ import gradnb
 PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
+    "adam": {"numpy", "optimizer"},
+    "adaptive": {"numpy", "optimizer"},
     "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "network", "numerical"}
     | {"optim"},
     "checks": {"numpy"},
     "claims": set(),
+    "clipping": {"numpy", "module", "optimizer"},
     "datasets": {"numpy"},
     "hooks": set(),
     "init": {"numpy"},
@@ -26,9 +29,10 @@ MAY_IMPORT = {
     "module": {"numpy", "hooks"},
     "network": {"numpy", "module", "layers", "init"},
     "numerical": {"numpy", "module"},
-    "optim": {"numpy", "optimizer"},
+    "optim": {"numpy", "adam", "adaptive", "clipping", "optimizer", "schedules"},
     "optimizer": {"module", "hooks"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
+    "schedules": {"optimizer"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 
@@ -85,4 +89,5 @@ def test_docstring_examples(name):
     result = doctest.testmod(module)
     assert result.failed == 0
     examples = {"claims", "datasets", "layers", "losses", "network", "numerical", "optim"}
+    examples |= {"adam", "adaptive", "clipping", "schedules"}
     assert (result.attempted > 0) == (name in examples)
