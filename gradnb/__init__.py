@@ -19,7 +19,11 @@ _HOME = {
     "module": ("Module", "Parameter"),
     "network": ("RNN", "LastStep", "Residual", "Sequential", "mlp"),
     "numerical": ("gradcheck", "numerical_gradient"),
-    "optim": ("SGD",),
+    "optim": (
+        *("SGD", "Adagrad", "RMSprop", "Adam", "AdamW"),
+        *("StepLR", "ExponentialLR", "CosineAnnealingLR"),
+        *("clip_grad_norm_", "clip_grad_value_"),
+    ),
 }
 _MODULES = ("claims", "datasets", "init", "plotting", *_HOME)
 

@@ -34,6 +34,14 @@ def number(name, value, minimum=-math.inf, maximum=math.inf):
     return float(value)
 
 
+def fraction(name, value):
+    """Return `value` as a float from 0 to below 1."""
+    value = number(name, value, minimum=0)
+    if value >= 1:
+        raise ValueError(f"{name} must be below 1, got {value}")
+    return value
+
+
 def float_array(name, value):
     """Return `value`, which must be an array of floating-point numbers already."""
     if not isinstance(value, np.ndarray):

@@ -1,11 +1,33 @@
-"""Optimisers: what is done with the gradients once ``backward`` has added them up."""
+"""Optimisers: what is done with the gradients once ``backward`` has added them up.
+
+Stochastic gradient descent is here. What adapts the step to each weight is in `gradnb.adaptive` and
+`gradnb.adam`, what changes the rate over time in `gradnb.schedules`, and what bounds the gradients
+before a step in `gradnb.clipping`; all these names can be imported from here too.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gradnb import checks
+from gradnb.adam import Adam, AdamW
+from gradnb.adaptive import Adagrad, RMSprop
+from gradnb.clipping import clip_grad_norm_, clip_grad_value_
 from gradnb.optimizer import Optimizer
+from gradnb.schedules import CosineAnnealingLR, ExponentialLR, StepLR
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "RMSprop",
+    "StepLR",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+]
 
 
 class SGD(Optimizer):
@@ -58,13 +80,12 @@ class SGD(Optimizer):
         self._velocity = [np.zeros_like(p.data) for p in self.params] if self.momentum else None
 
     def _update(self):
+        lr, beta = self.lr, self.momentum
         for i, p in enumerate(self.params):
-            g = p.grad
-            if self.weight_decay:
-                g = g + self.weight_decay * p.data
-            if self.momentum:
+            g = self._decay(p)
+            if beta:
                 v = self._velocity[i]
-                v *= self.momentum
+                v *= beta
                 v += g
-                g = g + self.momentum * v if self.nesterov else v
-            p.data -= self.lr * g
+                g = g + beta * v if self.nesterov else v
+            p.data -= lr * g

@@ -13,7 +13,9 @@ class Optimizer:
     """Base class of the optimisers, like ``torch.optim.Optimizer``.
 
     A subclass writes ``_update()``, which changes every parameter once, in place. There are no
-    parameter groups: parameters that need another rate get an optimiser of their own.
+    parameter groups: parameters that need another rate get an optimiser of their own. Every
+    parameter is changed in every step: where a backward pass has added nothing, the gradient is
+    zero, and decay and momentum still act, while PyTorch passes over a gradient that is ``None``.
 
     Parameters
     ----------
@@ -68,6 +70,10 @@ class Optimizer:
     def register_step_post_hook(self, hook):
         """Have ``hook(optimizer, args, kwargs)`` called after every step; return a `Handle`."""
         return register(self, "_post_hooks", hook)
+
+    def _decay(self, p):
+        """Return the gradient of L + λ/2 ‖w‖² with respect to one parameter, g + λ w."""
+        return p.grad + self.weight_decay * p.data if self.weight_decay else p.grad
 
     def _update(self):
         raise NotImplementedError(f"{type(self).__name__} has no _update")

@@ -1,9 +1,15 @@
-"""Layers and losses with one fault each, of the kind that trains and goes unnoticed."""
+"""Layers, losses and optimisers with one fault each, of the kind that trains and goes unnoticed."""
+
+import math
 
 import numpy as np
 
 from gradnb import (
     RNN,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
     BatchNorm1d,
     CrossEntropyLoss,
     LastStep,
@@ -13,10 +19,13 @@ from gradnb import (
     PReLU,
     ReLU,
     Residual,
+    RMSprop,
     Sequential,
     Sigmoid,
     Tanh,
+    clip_grad_norm_,
 )
+from gradnb.optimizer import Optimizer
 
 
 class LinearDoubledWeight(Linear):
@@ -430,3 +439,323 @@ def build(fault, rng):
     for p in layer.parameters():
         p.data[...] = rng.normal(size=p.shape)
     return layer
+
+
+class SGDDampened(SGD):
+    """The velocity of a running mean, β v + (1 − β) g."""
+
+    def _update(self):
+        for i, p in enumerate(self.params):
+            g = self._decay(p)
+            if self.momentum:
+                v = self._velocity[i]
+                v *= self.momentum
+                v += (1 - self.momentum) * g
+                g = g + self.momentum * v if self.nesterov else v
+            p.data -= self.lr * g
+
+
+class SGDRateInVelocity(SGD):
+    """The rate multiplies the gradient on its way into the velocity."""
+
+    def _update(self):
+        for i, p in enumerate(self.params):
+            step = self.lr * self._decay(p)
+            if self.momentum:
+                v = self._velocity[i]
+                v *= self.momentum
+                v += step
+                step = step + self.momentum * v if self.nesterov else v
+            p.data -= step
+
+
+class SGDNesterovIgnored(SGD):
+    def __init__(self, params, nesterov=False, **options):
+        super().__init__(params, **options)
+
+
+class SGDDecaysApart(SGD):
+    """The decay does not go through the velocity."""
+
+    def _decay(self, p):
+        p.data *= 1 - self.lr * self.weight_decay
+        return p.grad
+
+
+class SGDDecayInGradient(SGD):
+    """The decay stays in the gradient that the caller may use again."""
+
+    def _decay(self, p):
+        p.grad += self.weight_decay * p.data
+        return p.grad
+
+
+class SGDRebinds(SGD):
+    def _update(self):
+        before = [p.data.copy() for p in self.params]
+        super()._update()
+        for p, data in zip(self.params, before, strict=True):
+            p.data, data[...] = data, p.data
+
+
+class SGDFirstRateForEver(SGD):
+    def _update(self):
+        self._first = getattr(self, "_first", self.lr)
+        self.lr = self._first
+        super()._update()
+
+
+class AdagradForgets(Adagrad):
+    def _update(self):
+        for s in self._s:
+            s.fill(0)
+        super()._update()
+
+
+class AdagradWithoutRoot(Adagrad):
+    def _update(self):
+        rate = self.lr / (1 + self._steps * self.lr_decay)
+        self._steps += 1
+        for p, s in zip(self.params, self._s, strict=True):
+            g = self._decay(p)
+            s += g * g
+            p.data -= rate * g / (s + self.eps)
+
+
+class AdagradEpsInRoot(Adagrad):
+    def _update(self):
+        rate = self.lr / (1 + self._steps * self.lr_decay)
+        self._steps += 1
+        for p, s in zip(self.params, self._s, strict=True):
+            g = self._decay(p)
+            s += g * g
+            p.data -= rate * g / np.sqrt(s + self.eps)
+
+
+class AdagradDecaysRateEarly(Adagrad):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._steps = 1
+
+
+class RMSpropVariant(RMSprop):
+    """A plain RMSprop whose faulty versions override one of its pieces."""
+
+    def _update(self):
+        for i, p in enumerate(self.params):
+            g, s = self._decay(p), self._s[i]
+            s *= self.alpha
+            s += (1 - self.alpha) * g * g
+            variance = s
+            if self.centered:
+                a = self._a[i]
+                a *= self.alpha
+                a += (1 - self.alpha) * g
+                variance = self.center(s, a)
+            step = g / self.root(variance)
+            if self.momentum:
+                v = self._v[i]
+                v *= self.momentum
+                v += self.into_velocity(step)
+                step = v
+            p.data -= self.lr * step
+
+    def center(self, s, a):
+        return s - a * a
+
+    def root(self, variance):
+        return np.sqrt(variance) + self.eps
+
+    def into_velocity(self, step):
+        return step
+
+
+class RMSpropEpsInRoot(RMSpropVariant):
+    def root(self, variance):
+        return np.sqrt(variance + self.eps)
+
+
+class RMSpropWithoutRoot(RMSpropVariant):
+    def root(self, variance):
+        return variance + self.eps
+
+
+class RMSpropNotCentered(RMSpropVariant):
+    def center(self, s, a):
+        return s
+
+
+class RMSpropMeanNotSquared(RMSpropVariant):
+    def center(self, s, a):
+        return np.abs(s - np.abs(a))
+
+
+class RMSpropDampened(RMSpropVariant):
+    def into_velocity(self, step):
+        return (1 - self.momentum) * step
+
+
+class AdamVariant(Adam):
+    """A plain Adam whose faulty versions override one of its pieces."""
+
+    def _update(self):
+        self._steps += 1
+        beta1, beta2 = self.betas
+        for p, m, v in zip(self.params, self._v_sums, self._s_sums, strict=True):
+            g = self._decay(p)
+            m *= beta1
+            m += (1 - beta1) * g
+            v *= beta2
+            v += (1 - beta2) * g * g
+            m_hat, v_hat = self.correct(m, v, beta1, beta2)
+            p.data -= self.lr * m_hat / self.root(v_hat)
+
+    def correct(self, m, v, beta1, beta2):
+        return m / (1 - beta1**self._steps), v / (1 - beta2**self._steps)
+
+    def root(self, v_hat):
+        return np.sqrt(v_hat) + self.eps
+
+
+class AdamWithoutCorrection(AdamVariant):
+    def correct(self, m, v, beta1, beta2):
+        return m, v
+
+
+class AdamCorrectsOneStepLate(AdamVariant):
+    def correct(self, m, v, beta1, beta2):
+        return m / (1 - beta1 ** (self._steps + 1)), v / (1 - beta2 ** (self._steps + 1))
+
+
+class AdamCorrectsByTheWrongBeta(AdamVariant):
+    def correct(self, m, v, beta1, beta2):
+        return m / (1 - beta1**self._steps), v / (1 - beta1**self._steps)
+
+
+class AdamUncorrectedEps(AdamVariant):
+    """The paper's ε̂, which stands beside √v instead of √v̂."""
+
+    def root(self, v_hat):
+        return np.sqrt(v_hat) + self.eps / math.sqrt(1 - self.betas[1] ** self._steps)
+
+
+class AdamEpsInRoot(AdamVariant):
+    def root(self, v_hat):
+        return np.sqrt(v_hat + self.eps)
+
+
+class AdamWithoutRoot(AdamVariant):
+    def root(self, v_hat):
+        return v_hat + self.eps
+
+
+class AdamSwappedBetas(Adam):
+    def __init__(self, params, betas=(0.9, 0.999), **options):
+        super().__init__(params, betas=betas[::-1], **options)
+
+
+class AdamCountsParameters(Adam):
+    """The time goes on with every parameter instead of every step."""
+
+    def _decay(self, p):
+        self._steps += 1
+        return super()._decay(p)
+
+
+class AdamDecoupled(Adam):
+    _decay = AdamW._decay
+
+
+class AdamWCoupled(AdamW):
+    _decay = Optimizer._decay
+
+
+class AdamWWithoutRate(AdamW):
+    """The decay of the paper, which the learning rate does not multiply."""
+
+    def _decay(self, p):
+        p.data *= 1 - self.weight_decay
+        return p.grad
+
+
+OPTIMIZERS = [
+    SGDDampened,
+    SGDRateInVelocity,
+    SGDNesterovIgnored,
+    SGDDecaysApart,
+    SGDDecayInGradient,
+    SGDRebinds,
+    SGDFirstRateForEver,
+    AdagradForgets,
+    AdagradWithoutRoot,
+    AdagradEpsInRoot,
+    AdagradDecaysRateEarly,
+    RMSpropEpsInRoot,
+    RMSpropWithoutRoot,
+    RMSpropNotCentered,
+    RMSpropMeanNotSquared,
+    RMSpropDampened,
+    AdamWithoutCorrection,
+    AdamCorrectsOneStepLate,
+    AdamCorrectsByTheWrongBeta,
+    AdamUncorrectedEps,
+    AdamEpsInRoot,
+    AdamWithoutRoot,
+    AdamSwappedBetas,
+    AdamCountsParameters,
+    AdamDecoupled,
+    AdamWCoupled,
+    AdamWWithoutRate,
+]
+
+
+def clip_each_parameter(params, max_norm):
+    return math.hypot(*(clip_grad_norm_(p, max_norm) for p in params))
+
+
+def clip_returning_the_norm_after(params, max_norm):
+    clip_grad_norm_(params, max_norm)
+    return clip_grad_norm_(params, math.inf)
+
+
+def clip_by_the_sum_of_norms(params, max_norm):
+    norm = sum(clip_grad_norm_(p, math.inf) for p in params)
+    return _scaled(params, norm, min(1, max_norm / (norm + 1e-6)))
+
+
+def clip_by_the_squared_norm(params, max_norm):
+    norm = clip_grad_norm_(params, math.inf)
+    return _scaled(params, norm, min(1, max_norm / (norm**2 + 1e-6)))
+
+
+def clip_that_amplifies(params, max_norm):
+    norm = clip_grad_norm_(params, math.inf)
+    return _scaled(params, norm, max_norm / (norm + 1e-6))
+
+
+def clip_without_the_small_term(params, max_norm):
+    norm = clip_grad_norm_(params, math.inf)
+    return _scaled(params, norm, min(1, max_norm / norm))
+
+
+def clip_that_rebinds(params, max_norm):
+    for p in params:
+        p.grad = p.grad.copy()
+    return clip_grad_norm_(params, max_norm)
+
+
+def _scaled(params, norm, factor):
+    for p in params:
+        p.grad *= factor
+    return norm
+
+
+CLIPPINGS = [
+    clip_each_parameter,
+    clip_returning_the_norm_after,
+    clip_by_the_sum_of_norms,
+    clip_by_the_squared_norm,
+    clip_that_amplifies,
+    clip_without_the_small_term,
+    clip_that_rebinds,
+]

@@ -1,7 +1,11 @@
 """The checks that the real layers and losses must pass and the planted faults must not."""
 
+import math
+
 import numpy as np
 from hypothesis import settings
+
+from gradnb import Parameter
 
 examples = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 """Hypothesis, with the same examples on every machine."""
@@ -92,3 +96,50 @@ def check_loss(loss, prediction, target):
     assert np.array_equal(prediction, before[0]), "the loss changed the prediction"
     assert np.array_equal(target, before[1]), "the loss changed the target"
     close(gradient, fourth_order(lambda: loss(prediction, target), prediction), "gradient")
+
+
+def check_rule(optimizer_class, rule, options):
+    """Demand the steps of a plain rule from an optimiser, in place, with the gradients left alone.
+
+    There are parameters of several shapes, gradients of several sizes with zeros among them, and a
+    rate that changes halfway.
+    """
+    rng = np.random.default_rng(0)
+    rates = [0.1] * 15 + [0.02] * 15
+    params = [Parameter(np.array(rng.normal(size=shape))) for shape in [(3, 2), (4,), (), (0, 2)]]
+    gradients = [rng.normal(size=(30, *p.shape)) * 10.0 ** (1 - i) for i, p in enumerate(params)]
+    gradients[0][:3, 0] = 0
+    paths = [
+        list(rule(p.data.copy(), g, rates, **options))
+        for p, g in zip(params, gradients, strict=True)
+    ]
+    arrays = [(p.data, p.grad) for p in params]
+    optimizer = optimizer_class(params, lr=rates[0], **options)
+    for t, lr in enumerate(rates):
+        optimizer.lr = lr
+        for p, g in zip(params, gradients, strict=True):
+            p.grad[...] = g[t]
+        optimizer.step()
+        for p, g, path, (data, grad) in zip(params, gradients, paths, arrays, strict=True):
+            assert p.data is data, "the parameter was replaced"
+            assert p.grad is grad, "the gradient was replaced"
+            assert np.array_equal(grad, g[t]), "the gradient was changed"
+            np.testing.assert_allclose(data, path[t], 1e-10, 1e-13, err_msg=f"step {t + 1}")
+
+
+def check_clipping(clip):
+    """Demand of ``clip(parameters, max_norm)`` one factor for all gradients, in place."""
+    for size, largest in [(1.0, 100.0), (1.0, 8.0), (100.0, 8.0), (1e-3, 1e-3)]:
+        rng = np.random.default_rng(0)
+        params = [Parameter(np.zeros(shape)) for shape in [(3, 4), (5,), ()]]
+        for p in params:
+            p.grad += size * rng.uniform(2, 3, size=p.shape)
+        grads = [p.grad for p in params]
+        before = [grad.copy() for grad in grads]
+        norm = math.sqrt(sum(float(np.sum(g**2)) for g in before))
+        returned = clip(params, largest)
+        assert math.isclose(returned, norm, rel_tol=1e-12), "not the norm before clipping"
+        factor = min(1, largest / (norm + 1e-6))
+        for p, grad, g in zip(params, grads, before, strict=True):
+            assert p.grad is grad, "the gradient was replaced"
+            np.testing.assert_allclose(grad, factor * g, rtol=1e-12)

@@ -16,8 +16,11 @@ PACKAGE = Path(gradnb.__file__).parent
 MAY_IMPORT = {
     "__init__": set(),
     "activations": {"numpy", "module"},
+    "adam": {"numpy", "optimizer"},
+    "adaptive": {"numpy", "optimizer"},
     "checks": {"numpy"},
     "claims": set(),
+    "clipping": {"numpy", "module", "optimizer"},
     "datasets": {"numpy"},
     "hooks": set(),
     "init": {"numpy"},
@@ -27,10 +30,11 @@ MAY_IMPORT = {
     "network": {"numpy", "module", "layers", "init", "recurrent"},
     "normalization": {"numpy", "module"},
     "numerical": {"numpy", "module"},
-    "optim": {"numpy", "optimizer"},
+    "optim": {"numpy", "adam", "adaptive", "clipping", "optimizer", "schedules"},
     "optimizer": {"module", "hooks"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
     "recurrent": {"numpy", "module", "init"},
+    "schedules": {"optimizer"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 

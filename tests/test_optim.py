@@ -1,17 +1,21 @@
-"""SGD against steps worked out by hand and against closed forms."""
+"""All optimisers against their plain rules; SGD against steps by hand and closed forms."""
 
 import math
 
+import faults
 import numpy as np
 import pytest
+import rules
+from helpers import check_rule
 
-from gradnb import SGD, Linear, MSELoss, Parameter, Tanh, mlp
+from gradnb import SGD, AdamW, Linear, MSELoss, Parameter, Sequential, Tanh, mlp
+from gradnb.optimizer import Optimizer
 
 
-def run(gradients, start=1.0, **options):
+def run(gradients, start=1.0, optimizer_class=SGD, **options):
     """Feed a sequence of gradients to one parameter and return its values after every step."""
     w = Parameter(np.array([start]))
-    optimizer = SGD([w], **options)
+    optimizer = optimizer_class([w], **options)
     path = []
     for g in gradients:
         w.grad[...] = g
@@ -230,3 +234,99 @@ def test_hooks_around_a_step():
     for register in (optimizer.register_step_pre_hook, optimizer.register_step_post_hook):
         with pytest.raises(TypeError, match="hook must be a callable, got None"):
             register(None)
+
+
+@pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
+def test_the_plain_rule(optimizer_class, options):
+    check_rule(optimizer_class, rules.RULES[optimizer_class], options)
+
+
+@pytest.mark.parametrize("fault", faults.OPTIMIZERS, ids=rules.name)
+def test_planted_faults_are_caught(fault):
+    sound = next(cls for cls in fault.__mro__ if cls in rules.RULES)
+    for options in rules.OPTIONS[sound]:
+        try:
+            check_rule(fault, rules.RULES[sound], options)
+        except AssertionError:
+            return
+    pytest.fail(f"{fault.__name__} passes for a sound {sound.__name__}")
+
+
+@pytest.mark.parametrize("variant", [faults.RMSpropVariant, faults.AdamVariant], ids=rules.name)
+def test_what_the_faults_vary_is_sound_itself(variant):
+    sound = variant.__base__
+    for options in rules.OPTIONS[sound]:
+        check_rule(variant, rules.RULES[sound], options)
+
+
+@pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
+def test_a_zero_gradient_moves_nothing_but_by_decay(optimizer_class, options):
+    decays = optimizer_class is AdamW or "weight_decay" in options
+    path = run([0] * 10, optimizer_class=optimizer_class, lr=0.1, **options)
+    assert np.isfinite(path).all()
+    if not decays or options.get("weight_decay") == 0:
+        assert path == [1.0] * 10
+
+
+@pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
+def test_nan_is_not_repaired(optimizer_class, options):
+    w = Parameter(np.ones(2))
+    w.grad += [math.nan, 1.0]
+    optimizer_class([w], lr=0.1, **options).step()
+    assert np.isnan(w.data).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
+def test_every_optimiser_keeps_float32(optimizer_class, options):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(3, 4)), rng.normal(size=(30, 3, 4))
+    w = Parameter(start.astype(np.float32))
+    scalar = Parameter(np.array(1.0, np.float32))
+    optimizer = optimizer_class([w, scalar], lr=np.float64(0.1), **options)
+    for g in gradients:
+        w.grad[...] = g
+        scalar.grad[...] = 1
+        optimizer.step()
+    for array in [w.data, w.grad, scalar.data, *arrays_of(optimizer)]:
+        assert array.dtype == np.float32
+    *_, expected = rules.RULES[optimizer_class](start, gradients, [0.1] * 30, **options)
+    np.testing.assert_allclose(w.data, expected, rtol=1e-4, atol=1e-5)
+
+
+def arrays_of(optimizer):
+    """Return all arrays of an optimiser's state."""
+    states = [value for value in vars(optimizer).values() if isinstance(value, list)]
+    return [item for state in states for item in state if isinstance(item, np.ndarray)]
+
+
+@pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
+def test_two_optimisers_share_no_state(optimizer_class, options):
+    gradients = np.random.default_rng(0).normal(size=(2, 20))
+    alone = [run(g, optimizer_class=optimizer_class, lr=0.1, **options) for g in gradients]
+    params = [Parameter(np.array([1.0])) for _ in range(2)]
+    optimizers = [optimizer_class([p], lr=0.1, **options) for p in params]
+    for t in range(20):
+        for p, optimizer, g, path in zip(params, optimizers, gradients, alone, strict=True):
+            p.grad[...] = g[t]
+            optimizer.step()
+            assert p.data.item() == path[t]
+
+
+@pytest.mark.parametrize("optimizer_class", rules.OPTIONS, ids=rules.name)
+def test_a_tied_parameter_is_stepped_once(optimizer_class):
+    first, second = Linear(2, 2, bias=False, rng=0), Linear(2, 2, bias=False, rng=1)
+    second.weight = first.weight
+    model = Sequential(first, Tanh(), second)
+    optimizer = optimizer_class(model.parameters(), lr=0.1)
+    assert optimizer.params == [first.weight]
+    start = first.weight.data.copy()
+    model.backward(np.ones_like(model(np.ones((3, 2)))))
+    g = first.weight.grad.copy()
+    optimizer.step()
+    (expected,) = rules.RULES[optimizer_class](start, [g], [0.1])
+    np.testing.assert_allclose(first.weight.data, expected, rtol=1e-12)
+
+
+def test_the_base_class_has_no_update():
+    with pytest.raises(NotImplementedError, match="Optimizer has no _update"):
+        Optimizer([Parameter(np.ones(1))], lr=0.1, weight_decay=0).step()

@@ -7,7 +7,6 @@ import pytest
 
 import gradnb
 from gradnb import (
-    SGD,
     BatchNorm1d,
     CrossEntropyLoss,
     LeakyReLU,
@@ -162,35 +161,6 @@ def test_batch_norm_of_large_float32_inputs(offset):
         error = np.abs(mine - double).max() / scale
         assert error < 1e-6
         assert error <= 4 * max(np.abs(single - double).max() / scale, 1e-7)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"momentum": 0.9},
-        {"momentum": 0.9, "nesterov": True},
-        {"weight_decay": 0.05},
-        {"momentum": 0.5, "nesterov": True, "weight_decay": 0.05},
-        {"momentum": 1.0},
-    ],
-)
-def test_a_hundred_steps_of_sgd(options):
-    rng = np.random.default_rng(1)
-    model = mlp([3, 8, 2], Tanh, rng=rng)
-    other = twin(model)
-    x, y = rng.normal(size=(16, 3)), rng.normal(size=(16, 2))
-    ours, criterion = SGD(model.parameters(), lr=0.02, **options), MSELoss()
-    theirs = torch.optim.SGD(other.parameters(), lr=0.02, **options)
-    for _ in range(100):
-        ours.zero_grad()
-        criterion(model(x), y)
-        model.backward(criterion.backward())
-        ours.step()
-        theirs.zero_grad()
-        torch.nn.functional.mse_loss(other(torch.tensor(x)), torch.tensor(y)).backward()
-        theirs.step()
-    compare_parameters(model, other)
 
 
 @pytest.mark.parametrize("scale", [1.0, 100.0, 1e8])
