@@ -19,12 +19,14 @@ MAY_IMPORT = {
     "checks": {"numpy"},
     "claims": set(),
     "datasets": {"numpy"},
+    "differences": {"numpy"},
+    "gradient_check": {"numpy", "differences"},
     "init": {"numpy"},
     "layers": {"numpy", "module", "init"},
     "losses": {"numpy"},
     "module": {"numpy"},
     "network": {"numpy", "module", "layers", "init"},
-    "numerical": {"numpy", "module"},
+    "numerical": {"differences", "gradient_check"},
     "optim": {"numpy", "module"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
@@ -82,5 +84,5 @@ def test_docstring_examples(name):
     module = importlib.import_module("gradnb" if name == "__init__" else f"gradnb.{name}")
     result = doctest.testmod(module)
     assert result.failed == 0
-    examples = {"claims", "datasets", "layers", "losses", "network", "numerical", "optim"}
+    examples = {"claims", "datasets", "layers", "losses", "network", "differences", "optim"}
     assert (result.attempted > 0) == (name in examples)
