@@ -45,7 +45,8 @@ def numerical_gradient(f, x, eps=None, method="central"):
         returns no real number, or, with ``method="complex"``, no complex one.
     ValueError
         If `method` is unknown, `eps` is not positive, too small to change an entry of `x`, `x` is
-        read-only, or `f` returns more than one number.
+        read-only or not finite, or `f` returns more than one number. A `f` that returns nan makes
+        that entry of the gradient nan.
 
     Examples
     --------
@@ -57,47 +58,62 @@ def numerical_gradient(f, x, eps=None, method="central"):
     checks.float_array("x", x)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    if eps is not None and checks.number("eps", eps) <= 0:
-        raise ValueError(f"eps must be positive, got {eps}")
     if method == "complex":
-        return _complex_step(f, x, 1e-20 if eps is None else eps)
-    if not x.flags.writeable:
-        raise ValueError(
-            "x must be writeable, since it is perturbed in place; got a read-only array"
-        )
+        return _complex_step(f, x, eps)
+    above, below = points("x", x, eps, method)
     gradient = np.zeros_like(x)
     here = _number(f(x)) if method == "forward" else None
     for index in np.ndindex(x.shape):
-        h = step_of(x, index, method, eps)
-        above, f_above = probe(f, x, index, +h)
-        below, f_below = (x[index], here) if method == "forward" else probe(f, x, index, -h)
-        if above == below:
-            where = ", ".join(map(str, index))
-            raise ValueError(f"eps={h:g} is too small to change x[{where}] = {x[index]:g}")
+        f_above = probe(f, x, index, above[index])
+        f_below = here if method == "forward" else probe(f, x, index, below[index])
         # The difference of the points as stored, since x + h is rounded
-        gradient[index] = (f_above - f_below) / (float(above) - float(below))
+        gradient[index] = (f_above - f_below) / (float(above[index]) - float(below[index]))
     return gradient
 
 
-def step_of(x, index, method, eps):
-    """Return `eps`, or else the step that suits the method, the type and the size of the entry."""
+def points(name, x, eps, method="central"):
+    """Return where each entry of x moves to: x + h and x − h, or x + h and x."""
+    checks.finite(name, x)
+    if not x.flags.writeable:
+        raise ValueError(
+            f"{name} must be writeable, since it is perturbed in place; got a read-only array"
+        )
+    h = steps(x, eps, method)
+    above, below = x + h, x if method == "forward" else x - h
+    if np.any(above == below):
+        index = np.unravel_index(np.argmax(above == below), x.shape)
+        where = ", ".join(map(str, index))
+        raise ValueError(f"eps={eps:g} is too small to change {name}[{where}] = {x[index]:g}")
+    return above, below
+
+
+def steps(x, eps, method="central"):
+    """Return the step h of every entry of x."""
     if eps is not None:
-        return eps
+        return np.full_like(x, _positive(eps))
     exponent = 1 / 2 if method == "forward" else 1 / 3
-    return float(np.finfo(x.dtype).eps) ** exponent * max(1.0, abs(float(x[index])))
+    return float(np.finfo(x.dtype).eps) ** exponent * np.maximum(1, np.abs(x))
 
 
-def probe(f, x, index, h):
-    """Return the moved entry and f there; the entry is put back whatever happens."""
+def probe(f, x, index, value):
+    """Return f with one entry moved to `value`; the entry is put back whatever happens."""
     original = x[index]
     try:
-        x[index] = original + h
-        return x[index], _number(f(x))
+        x[index] = value
+        return _number(f(x))
     finally:
         x[index] = original
 
 
-def _complex_step(f, x, h):
+def _positive(eps):
+    if checks.number("eps", eps) <= 0:
+        raise ValueError(f"eps must be positive, got {eps}")
+    return eps
+
+
+def _complex_step(f, x, eps):
+    checks.finite("x", x)
+    h = 1e-20 if eps is None else _positive(eps)
     gradient = np.zeros_like(x)
     z = x.astype(np.result_type(x.dtype, np.complex64))
     for index in np.ndindex(x.shape):

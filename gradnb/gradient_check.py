@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy as np
 
 from gradnb import checks
-from gradnb.differences import numerical_gradient, probe, step_of
+from gradnb.differences import numerical_gradient, probe, steps
 
 
 class Mismatch(namedtuple("Mismatch", ["name", "index", "analytic", "numeric"])):
@@ -171,7 +171,7 @@ def _compare(report, name, value, array, analytic, eps):
         return
     kink = np.zeros_like(wrong)
     for index in map(tuple, np.argwhere(wrong)):
-        step = step_of(array, index, "central", eps)
+        step = steps(array, eps)[index]
         left, right = _slopes(value, array, index, step)
         near = _slopes(value, array, index, step / 100)  # less likely to reach the kink
         agrees = np.abs(analytic[index] - near).min() <= 1e-5 * scale + 100 * noise
@@ -206,13 +206,13 @@ def _rounding_noise(loss, dtype, eps):
 def _extrapolate(numeric, wrong, value, array, eps):
     """Remove the error O(h²), which is not small beside a small gradient (Richardson)."""
     for index in map(tuple, np.argwhere(wrong)):
-        double = np.mean(_slopes(value, array, index, 2 * step_of(array, index, "central", eps)))
+        double = np.mean(_slopes(value, array, index, 2 * steps(array, eps)[index]))
         numeric[index] += (numeric[index] - double) / 3
 
 
 def _slopes(value, array, index, h):
     """Return the slopes to the left and to the right."""
     here, f_here = array[index], value(array)
-    below, f_below = probe(value, array, index, -h)
-    above, f_above = probe(value, array, index, +h)
+    below, above = here - h, here + h
+    f_below, f_above = probe(value, array, index, below), probe(value, array, index, above)
     return (f_here - f_below) / float(here - below), (f_above - f_here) / float(above - here)

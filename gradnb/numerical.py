@@ -1,10 +1,19 @@
 """Numerical derivatives, and the check of a backward pass against them.
 
-`gradnb.differences` takes differences of any function; `gradnb.gradient_check` holds a model's
-``backward`` against them.
+`gradnb.differences` takes differences of any function, `gradnb.whole_network` those of all
+parameters of a network at once, and `gradnb.gradient_check` holds a model's ``backward`` against
+them.
 """
 
 from gradnb.differences import numerical_gradient
 from gradnb.gradient_check import GradcheckError, GradcheckReport, Mismatch, gradcheck
+from gradnb.whole_network import numerical_gradients
 
-__all__ = ["GradcheckError", "GradcheckReport", "Mismatch", "gradcheck", "numerical_gradient"]
+__all__ = [
+    "GradcheckError",
+    "GradcheckReport",
+    "Mismatch",
+    "gradcheck",
+    "numerical_gradient",
+    "numerical_gradients",
+]

@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "losses": {"numpy"},
     "module": {"numpy"},
     "network": {"numpy", "module", "layers", "init"},
-    "numerical": {"differences", "gradient_check"},
+    "numerical": {"differences", "gradient_check", "whole_network"},
     "optim": {"numpy", "module"},
+    "whole_network": {"numpy", "differences", "layers", "losses", "network"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
@@ -85,4 +86,5 @@ def test_docstring_examples(name):
     result = doctest.testmod(module)
     assert result.failed == 0
     examples = {"claims", "datasets", "layers", "losses", "network", "differences", "optim"}
+    examples |= {"whole_network"}
     assert (result.attempted > 0) == (name in examples)
