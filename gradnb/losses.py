@@ -116,7 +116,8 @@ class CrossEntropyLoss:
         """Return −log p[i, tᵢ] of each example, shape (batch,), of which L is the mean."""
         self._check(logits, target)
         z = logits - logits.max(axis=1, keepdims=True)
-        return np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(target)), target]
+        at_target = z.T.take(target * len(z) + np.arange(len(z)))
+        return np.log(np.exp(z, out=z).sum(axis=1)) - at_target
 
     def backward(self):
         """Return ∂L/∂z, of the shape of the logits."""

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "network", "numerical"}
     | {"optim"},
     "checks": {"numpy"},
+    "chain": {"numpy", "layers", "losses", "network"},
     "claims": set(),
     "datasets": {"numpy"},
     "differences": {"numpy"},
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "network": {"numpy", "module", "layers", "init"},
     "numerical": {"differences", "gradient_check", "whole_network"},
     "optim": {"numpy", "module"},
-    "whole_network": {"numpy", "differences", "layers", "losses", "network"},
+    "whole_network": {"numpy", "chain", "differences"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
