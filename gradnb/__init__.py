@@ -13,7 +13,7 @@ from gradnb.layers import Linear, ReLU, Sigmoid, Tanh
 from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.module import Module, Parameter
 from gradnb.network import Sequential, mlp
-from gradnb.numerical import gradcheck, numerical_gradient, numerical_gradients
+from gradnb.numerical import gradcheck, hessian, numerical_gradient, numerical_gradients
 from gradnb.optim import SGD
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ __all__ = [
     "claims",
     "datasets",
     "gradcheck",
+    "hessian",
     "init",
     "mlp",
     "numerical_gradient",

@@ -62,7 +62,7 @@ def numerical_gradient(f, x, eps=None, method="central"):
         return _complex_step(f, x, eps)
     above, below = points("x", x, eps, method)
     gradient = np.zeros_like(x)
-    here = _number(f(x)) if method == "forward" else None
+    here = number(f(x)) if method == "forward" else None
     for index in np.ndindex(x.shape):
         f_above = probe(f, x, index, above[index])
         f_below = here if method == "forward" else probe(f, x, index, below[index])
@@ -91,7 +91,7 @@ def steps(x, eps, method="central"):
     """Return the step h of every entry of x."""
     if eps is not None:
         return np.full_like(x, _positive(eps))
-    exponent = 1 / 2 if method == "forward" else 1 / 3
+    exponent = {"central": 1 / 3, "forward": 1 / 2, "second": 1 / 4}[method]
     return float(np.finfo(x.dtype).eps) ** exponent * np.maximum(1, np.abs(x))
 
 
@@ -100,7 +100,7 @@ def probe(f, x, index, value):
     original = x[index]
     try:
         x[index] = value
-        return _number(f(x))
+        return number(f(x))
     finally:
         x[index] = original
 
@@ -124,12 +124,13 @@ def _complex_step(f, x, eps):
                 "f must return a complex number for a complex x, got a real one: it ignores its "
                 "argument or drops the imaginary part, as abs, max and float do"
             )
-        gradient[index] = _number(np.imag(value)) / h
+        gradient[index] = number(np.imag(value)) / h
         z[index] = x[index]
     return gradient
 
 
-def _number(value):
+def number(value):
+    """Return as a float what a function of numbers must return: one real number."""
     array = np.asarray(value)
     if array.size != 1:
         raise ValueError(f"f must return a single number, got an array of shape {array.shape}")

@@ -1,12 +1,13 @@
 """Numerical derivatives, and the check of a backward pass against them.
 
-`gradnb.differences` takes differences of any function, `gradnb.whole_network` those of all
-parameters of a network at once, and `gradnb.gradient_check` holds a model's ``backward`` against
-them.
+`gradnb.differences` takes differences of any function, `gradnb.second_differences` differences of
+differences, `gradnb.whole_network` those of all parameters of a network at once, and
+`gradnb.gradient_check` holds a model's ``backward`` against them.
 """
 
 from gradnb.differences import numerical_gradient
 from gradnb.gradient_check import GradcheckError, GradcheckReport, Mismatch, gradcheck
+from gradnb.second_differences import hessian
 from gradnb.whole_network import numerical_gradients
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GradcheckReport",
     "Mismatch",
     "gradcheck",
+    "hessian",
     "numerical_gradient",
     "numerical_gradients",
 ]

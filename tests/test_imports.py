@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "losses": {"numpy"},
     "module": {"numpy"},
     "network": {"numpy", "module", "layers", "init"},
-    "numerical": {"differences", "gradient_check", "whole_network"},
+    "numerical": {"differences", "gradient_check", "second_differences", "whole_network"},
     "optim": {"numpy", "module"},
+    "second_differences": {"numpy", "differences"},
     "whole_network": {"numpy", "chain", "differences"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
@@ -87,5 +88,5 @@ def test_docstring_examples(name):
     result = doctest.testmod(module)
     assert result.failed == 0
     examples = {"claims", "datasets", "layers", "losses", "network", "differences", "optim"}
-    examples |= {"whole_network"}
+    examples |= {"second_differences", "whole_network"}
     assert (result.attempted > 0) == (name in examples)
