@@ -18,7 +18,7 @@ _HOME = {
     "losses": ("CrossEntropyLoss", "MSELoss"),
     "module": ("Module", "Parameter"),
     "network": ("RNN", "LastStep", "Residual", "Sequential", "mlp"),
-    "numerical": ("gradcheck", "numerical_gradient"),
+    "numerical": ("gradcheck", "hessian", "numerical_gradient", "numerical_gradients"),
     "optim": (
         *("SGD", "Adagrad", "RMSprop", "Adam", "AdamW"),
         *("StepLR", "ExponentialLR", "CosineAnnealingLR"),

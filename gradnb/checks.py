@@ -54,6 +54,14 @@ def float_array(name, value):
     return value
 
 
+def finite(name, value):
+    """Return the array `value`, which must hold neither nan nor infinity."""
+    if not np.isfinite(value).all():
+        index = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
+        raise ValueError(f"{name} must be finite, got {value[index]} at index {index}")
+    return value
+
+
 def rows(name, value, features):
     """Return `value`, which must be a float array of shape (batch, `features`)."""
     float_array(name, value)

@@ -42,19 +42,29 @@ class MSELoss:
 
     def __call__(self, prediction, target):
         """Return the loss of predictions of any shape against targets of the same shape."""
-        checks.float_array("prediction", prediction)
-        checks.same_shape("target", target, prediction.shape, of="prediction")
-        if prediction.size == 0:
-            raise ValueError(f"prediction must not be empty, got shape {prediction.shape}")
-        checks.not_wider("target", target, prediction.dtype, than="prediction")
+        self._check(prediction, target)
         self._difference = prediction - target
         return float(np.mean(self._difference**2))
+
+    def per_example(self, prediction, target):
+        """Return the loss of each example alone, shape (batch,), of which L is the mean."""
+        self._check(prediction, target)
+        difference = prediction - target
+        return np.mean(difference**2, axis=tuple(range(1, difference.ndim)))
 
     def backward(self):
         """Return ∂L/∂ŷ, of the shape of the prediction."""
         if self._difference is None:
             raise RuntimeError("MSELoss.backward was called before the loss")
         return self._difference * (2 / self._difference.size)
+
+    @staticmethod
+    def _check(prediction, target):
+        checks.float_array("prediction", prediction)
+        checks.same_shape("target", target, prediction.shape, of="prediction")
+        if prediction.size == 0:
+            raise ValueError(f"prediction must not be empty, got shape {prediction.shape}")
+        checks.not_wider("target", target, prediction.dtype, than="prediction")
 
     def __repr__(self):
         return "MSELoss()"
@@ -101,6 +111,13 @@ class CrossEntropyLoss:
         self._target = target
         # A subtraction, since −(0.0) would print as −0.0
         return 0.0 - float(np.mean(self._log_p[np.arange(len(target)), target]))
+
+    def per_example(self, logits, target):
+        """Return −log p[i, tᵢ] of each example, shape (batch,), of which L is the mean."""
+        self._check(logits, target)
+        z = logits - logits.max(axis=1, keepdims=True)
+        at_target = z.T.take(target * len(z) + np.arange(len(z)))
+        return np.log(np.exp(z, out=z).sum(axis=1)) - at_target
 
     def backward(self):
         """Return ∂L/∂z, of the shape of the logits."""
