@@ -44,7 +44,7 @@ class MSELoss:
         """Return the loss of predictions of any shape against targets of the same shape."""
         self._check(prediction, target)
         self._difference = prediction - target
-        return float(np.mean(self._difference**2))
+        return float((self._difference**2).sum()) / self._difference.size
 
     def per_example(self, prediction, target):
         """Return the loss of each example alone, shape (batch,), of which L is the mean."""
@@ -101,16 +101,18 @@ class CrossEntropyLoss:
     """
 
     def __init__(self):
-        self._log_p = None
+        self._memory = None  # what backward needs
 
     def __call__(self, logits, target):
         """Return the loss of logits (batch, classes) against class indices (batch,)."""
         self._check(logits, target)
         z = logits - logits.max(axis=1, keepdims=True)
-        self._log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-        self._target = target
-        # A subtraction, since −(0.0) would print as −0.0
-        return 0.0 - float(np.mean(self._log_p[np.arange(len(target)), target]))
+        e = np.exp(z)
+        total = e.sum(axis=1, keepdims=True)
+        at_target = np.arange(len(target)), target
+        losses = np.log(total[:, 0]) - z[at_target]  # −log of e / total
+        self._memory = e, total, at_target
+        return float(losses.sum()) / len(losses)
 
     def per_example(self, logits, target):
         """Return −log p[i, tᵢ] of each example, shape (batch,), of which L is the mean."""
@@ -121,10 +123,11 @@ class CrossEntropyLoss:
 
     def backward(self):
         """Return ∂L/∂z, of the shape of the logits."""
-        if self._log_p is None:
+        if self._memory is None:
             raise RuntimeError("CrossEntropyLoss.backward was called before the loss")
-        grad = np.exp(self._log_p)
-        grad[np.arange(len(grad)), self._target] -= 1
+        e, total, at_target = self._memory
+        grad = e / total
+        grad[at_target] -= 1
         grad /= len(grad)
         return grad
 
@@ -135,7 +138,7 @@ class CrossEntropyLoss:
             raise ValueError(
                 f"logits must have shape (batch, classes), neither of them 0, got {logits.shape}"
             )
-        if not isinstance(target, np.ndarray) or not np.issubdtype(target.dtype, np.integer):
+        if not isinstance(target, np.ndarray) or target.dtype.kind not in "iu":
             got = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
             raise TypeError(f"target must be an array of integer classes, got {got}")
         if target.shape != logits.shape[:1]:

@@ -63,9 +63,9 @@ class Sequential(Module):
         return x
 
     def backward(self, grad_output, input_grad=True):
-        for i, module in reversed(list(enumerate(self._modules))):
-            grad_output = module.backward(grad_output, input_grad=input_grad or i > 0)
-        return grad_output
+        for module in self._modules[:0:-1]:  # from the last to the second
+            grad_output = module.backward(grad_output)
+        return self._modules[0].backward(grad_output, input_grad)
 
     def __len__(self):
         return len(self._modules)

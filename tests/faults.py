@@ -413,7 +413,8 @@ class CrossEntropyWithoutMean(CrossEntropyLoss):
 
 class CrossEntropyWithoutTarget(CrossEntropyLoss):
     def backward(self):
-        return np.exp(self._log_p) / len(self._log_p)
+        e, total, _ = self._memory
+        return e / total / len(e)
 
 
 LOSSES = [
