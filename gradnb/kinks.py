@@ -12,7 +12,7 @@ import numpy as np
 
 from gradnb.differences import probe, steps
 
-POINTS = 4  # how many points beside x are tried
+POINTS = 8  # beside x; enough for each unit at a kink to be on both of its sides
 
 
 class Nearby:
@@ -55,7 +55,7 @@ class Nearby:
                     slopes[index].append(gradient[index])
                     if error <= allowed:
                         agreed.add(index)
-                    elif not abs(value - np.mean(self.slopes(name, index, 0.5))) > error / 4:
+                    elif not abs(value - np.mean(self.slopes(name, index, 0.5))) > error / 100:
                         refuted.add(index)  # the step does not matter, so no kink is near here
         explained = {i for i, difference in doubtful.items() if np.ptp(slopes[i]) >= difference}
         return (agreed & explained) - refuted
