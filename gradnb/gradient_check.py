@@ -10,6 +10,7 @@ from gradnb import checks
 from gradnb.chain import as_before
 from gradnb.differences import numerical_gradient
 from gradnb.kinks import Nearby
+from gradnb.whole_network import numerical_gradients
 
 
 class Mismatch(namedtuple("Mismatch", ["name", "index", "analytic", "numeric"])):
@@ -140,9 +141,10 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
         with as_before(model, loss):
             analytic = _analytic_gradients(report, model, loss, x, y)
             nearby = Nearby(arrays, value, lambda: _backward(model, loss, x, y)[0], eps)
-            for name, array in arrays.items():
-                numeric = numerical_gradient(value, array, eps)
-                _compare(report, name, analytic[name], numeric, nearby)
+            numeric = numerical_gradients(model, loss, x, y, eps=eps)
+            numeric["input"] = numerical_gradient(value, x, eps)
+            for name in arrays:
+                _compare(report, name, analytic[name], numeric[name], nearby)
     finally:
         model.load_state_dict(state)
         for name, p in parameters.items():

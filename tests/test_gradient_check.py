@@ -484,6 +484,46 @@ def test_kinks_in_float32():
             gradcheck(wrong, criterion, x, y, tol=1e-2)
 
 
+# The numeric gradients come from numerical_gradients, whose short cut must not be fooled
+
+
+WRONG_FORWARDS = [
+    lambda self, x: self._both(x, x @ self.weight.data + 2 * self.bias.data),
+    lambda self, x: self._both(x, x @ (1.01 * self.weight.data) + self.bias.data),
+    lambda self, x: self._both(x, x @ (self.weight.data + 1e-5 * self.weight.data**2)),
+    lambda self, x: self._both(x, (x + 1e-5 * x**2) @ self.weight.data + self.bias.data),
+]
+
+
+def remember(self, x, y):
+    self._remember(x, y)
+    return y
+
+
+@pytest.mark.parametrize("wrong", WRONG_FORWARDS)
+@pytest.mark.parametrize("on_instance", [True, False])
+def test_a_wrong_forward_is_caught(monkeypatch, wrong, on_instance):
+    monkeypatch.setattr(Linear, "_both", remember, raising=False)
+    rng, criterion, x, y = problem()
+    model = randomise(mlp([3, 4, 3], Tanh), rng)
+    assert gradcheck(model, criterion, x, y)
+    if on_instance:
+        monkeypatch.setattr(model[0], "forward", lambda x: wrong(model[0], x), raising=False)
+    else:
+        monkeypatch.setattr(Linear, "forward", wrong)
+    with pytest.raises(GradcheckError, match="analytic"):
+        gradcheck(model, criterion, x, y)
+
+
+def test_a_large_network_is_checked_without_a_pass_for_each_parameter(monkeypatch):
+    calls, forward = [], Linear.forward
+    monkeypatch.setattr(Linear, "forward", lambda self, x: calls.append(None) or forward(self, x))
+    rng = np.random.default_rng(0)
+    model, x = mlp([20, 30, 3], Tanh, rng=0), rng.normal(size=(4, 20))
+    assert gradcheck(model, CrossEntropyLoss(), x, np.array([0, 1, 2, 0]))
+    assert len(calls) < 4 * x.size + 60  # the input's differences, and 723 parameters with few
+
+
 # Numbers that are none
 
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "claims": set(),
     "datasets": {"numpy"},
     "differences": {"numpy"},
-    "gradient_check": {"numpy", "chain", "differences", "kinks"},
+    "gradient_check": {"numpy", "chain", "differences", "kinks", "whole_network"},
     "init": {"numpy"},
     "kinks": {"numpy", "differences"},
     "layers": {"numpy", "module", "init"},
