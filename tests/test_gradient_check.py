@@ -457,6 +457,22 @@ def test_a_slightly_wrong_gradient_fails_near_kinks_too(activation, distance, fa
             gradcheck(model, criterion, x, y)
 
 
+@pytest.mark.parametrize("slope", [5.0, -3.0])
+def test_what_is_no_slope_at_the_kink_fails(slope):
+    """Right everywhere but at exactly 0, where any slope from 0 to 1 would do."""
+
+    class WrongAtZero(ReLU):
+        def forward(self, x):
+            y = super().forward(x)
+            self._remember(np.where(x == 0, slope, x > 0), y)
+            return y
+
+    x = np.array([[0.0, 0.5, -0.5]])
+    with pytest.raises(GradcheckError, match=r"input\[0, 0\]: analytic"):
+        gradcheck(WrongAtZero(), MSELoss(), x, np.ones((1, 3)))
+    assert gradcheck(ReLU(), MSELoss(), x, np.ones((1, 3))).kinks == {"input": 1}
+
+
 def test_a_row_of_zeros_without_biases():
     """All units are at the kink, and neither slope of an input is the gradient 0 of backward."""
     rng = np.random.default_rng(0)
