@@ -10,11 +10,11 @@ import contextlib
 
 import numpy as np
 
-from gradnb.layers import Linear, ReLU, Sigmoid, Tanh
+from gradnb.layers import LeakyReLU, Linear, ReLU, Sigmoid, Tanh
 from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.network import Sequential
 
-ELEMENTWISE = (ReLU, Sigmoid, Tanh)
+ELEMENTWISE = (ReLU, LeakyReLU, Sigmoid, Tanh)
 MEANS = (CrossEntropyLoss, MSELoss)
 
 

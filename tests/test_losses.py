@@ -150,3 +150,28 @@ def test_mse_errors(prediction, target, error, message):
 def test_cross_entropy_errors(logits, target, error, message):
     with pytest.raises(error, match=message):
         CrossEntropyLoss()(logits, target)
+
+
+def test_the_loss_is_the_mean_over_the_examples():
+    rng = np.random.default_rng(0)
+    for scale in (1.0, 1e8):
+        logits, classes = scale * rng.normal(size=(6, 4)), rng.integers(4, size=6)
+        for order in (np.ascontiguousarray, np.asfortranarray):
+            each = CrossEntropyLoss().per_example(order(logits), classes)
+            assert each.shape == (6,)
+            assert each.mean() == pytest.approx(CrossEntropyLoss()(logits, classes), rel=1e-14)
+            alone = CrossEntropyLoss()(logits[2:3], classes[2:3])
+            assert each[2] == pytest.approx(alone, rel=1e-14)
+    for shape in [(5,), (5, 3), (5, 3, 2)]:
+        prediction, target = rng.normal(size=shape), rng.normal(size=shape)
+        each = MSELoss().per_example(prediction, target)
+        assert each.shape == (5,)
+        assert each.mean() == pytest.approx(MSELoss()(prediction, target), rel=1e-14)
+        assert each[2] == pytest.approx(MSELoss()(prediction[2:3], target[2:3]), rel=1e-14)
+
+
+def test_per_example_refuses_what_the_call_refuses():
+    with pytest.raises(ValueError, match="target must have the shape of prediction"):
+        MSELoss().per_example(np.ones((2, 3)), np.ones((2, 1)))
+    with pytest.raises(ValueError, match="target must hold classes from 0 to 2"):
+        CrossEntropyLoss().per_example(np.ones((2, 3)), np.array([0, 3]))

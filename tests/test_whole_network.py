@@ -108,6 +108,14 @@ def test_the_steps_are_those_of_the_definition():
         agrees(model, loss, x, y, eps, tol=1e-8)
 
 
+@pytest.mark.parametrize("distance", [0.0, 1e-6, -1e-6])
+def test_a_kink_that_is_crossed_to_one_side_only(distance):
+    model, loss, x, y = problem(mlp([5, 4, 3], ReLU, rng=0))
+    x[0] = 1.0
+    model[0].bias.data += distance - model[0](x)[0]
+    agrees(model, loss, x, y)
+
+
 def test_float32_stays_float32():
     model, loss, x, y = problem(mlp([5, 4, 3], Tanh, rng=0, dtype=np.float32), dtype=np.float32)
     agrees(model, loss, x, y, tol=1e-3)
@@ -317,6 +325,13 @@ def test_a_backward_may_follow_as_if_nothing_had_happened(loss):
     loss(model(x), y)
     numerical_gradients(model, loss, x[:2], y[:2])
     assert np.array_equal(model.backward(loss.backward()), expected)
+
+
+def test_a_model_that_has_seen_nothing_still_remembers_nothing():
+    model, loss, x, y = problem(mlp([5, 4, 3], Tanh, rng=0))
+    numerical_gradients(model, loss, x, y)
+    with pytest.raises(RuntimeError, match="before forward"):
+        model.backward(np.ones((6, 3)))
 
 
 def test_buffers_are_put_back():
