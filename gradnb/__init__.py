@@ -12,6 +12,7 @@ from gradnb import claims, datasets, init
 from gradnb.layers import Linear, ReLU, Sigmoid, Tanh
 from gradnb.losses import CrossEntropyLoss, MSELoss
 from gradnb.module import Module, Parameter
+from gradnb.monitor import GradientMonitor
 from gradnb.network import Sequential, mlp
 from gradnb.numerical import gradcheck, numerical_gradient
 from gradnb.optim import SGD
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SGD",
     "CrossEntropyLoss",
+    "GradientMonitor",
     "Linear",
     "MSELoss",
     "Module",

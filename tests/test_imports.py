@@ -14,17 +14,22 @@ import gradnb
 PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
-    "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "network", "numerical"}
-    | {"optim"},
+    "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "monitor", "network"}
+    | {"numerical", "optim"},
+    "alarms": set(),
     "checks": {"numpy"},
     "claims": set(),
     "datasets": {"numpy"},
     "hooks": set(),
     "init": {"numpy"},
+    "jsonlines": set(),
     "layers": {"numpy", "module", "init"},
     "losses": {"numpy"},
+    "measure": {"numpy"},
     "module": {"numpy", "hooks"},
+    "monitor": {"numpy", "alarms", "jsonlines", "measure", "nonfinite"},
     "network": {"numpy", "module", "layers", "init"},
+    "nonfinite": {"measure"},
     "numerical": {"numpy", "module"},
     "optim": {"numpy", "optimizer"},
     "optimizer": {"module", "hooks"},
@@ -84,5 +89,6 @@ def test_docstring_examples(name):
     module = importlib.import_module("gradnb" if name == "__init__" else f"gradnb.{name}")
     result = doctest.testmod(module)
     assert result.failed == 0
-    examples = {"claims", "datasets", "layers", "losses", "network", "numerical", "optim"}
+    examples = {"claims", "datasets", "layers", "losses", "monitor", "network"}
+    examples |= {"numerical", "optim"}
     assert (result.attempted > 0) == (name in examples)

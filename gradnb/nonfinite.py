@@ -1,0 +1,88 @@
+"""Where the first number that is not finite comes from: a watch on every module's output."""
+
+from __future__ import annotations
+
+from gradnb.measure import is_finite
+
+
+class ForwardWatch:
+    """Look at the output of every module in a forward pass and report the first not finite.
+
+    Parameters
+    ----------
+    model : Module
+        A `gradnb` or PyTorch module; one without ``named_modules`` is not watched.
+    report : callable
+        ``report(kind, name, message)``, called once the forward pass is over.
+    """
+
+    def __init__(self, model, report):
+        self._model, self._report = model, report
+        self._modules, self._handles = {}, []
+        self._found = self._last_output = None
+        self.broken = False
+        try:
+            for name, module in getattr(model, "named_modules", tuple)():
+                container = next(iter(module.named_children()), None) is not None
+                self._modules[id(module)] = name, container
+                self._handles.append(module.register_forward_hook(self._hook()))
+        except BaseException:
+            self.close()
+            raise
+
+    def _hook(self):
+        # A method would be copied together with the model, monitor, log and all
+        return lambda module, inputs, output: self._look(module, inputs, output)
+
+    def _look(self, module, inputs, output):
+        if id(module) not in self._modules:  # a copy of the model
+            return
+        name, container = self._modules[id(module)]
+        # What a container passes on from its last module has been looked at there
+        if not self.broken and not (container and output is self._last_output):
+            self._last_output = output
+            if not is_finite(output):
+                self.broken = True
+                self._found = name, type(module).__name__, self._say(module, inputs)
+        if module is self._model:
+            self._tell(inputs)
+
+    def _say(self, module, inputs):
+        """Say what the module was given, or None if that was not finite already."""
+        if not is_finite(inputs):
+            return None
+        given = "; its input is finite" if inputs else ""
+        weights = is_finite([p.data for p in module.parameters()])
+        return given + ("" if weights else ", its weights are not")
+
+    def _tell(self, model_inputs=()):
+        """Report what was found in the forward pass that has ended."""
+        self._last_output = None
+        if self._found is None:
+            return
+        name, kind, given = self._found
+        self._found = None
+        this = f"{name or 'the model'} ({kind})"
+        if given is not None:
+            self._report("nonfinite output", name, f"output of {this} is not finite{given}")
+        elif name and is_finite(model_inputs):
+            text = f"input of {this} is not finite, but every output before it is"
+            self._report("nonfinite input", name, text)
+        else:
+            self._report("nonfinite input", "", "input of the model is not finite")
+
+    @property
+    def watching(self):
+        """Whether there are modules to watch."""
+        return bool(self._handles)
+
+    def end_step(self):
+        """Say whether an output was not finite since the last step, and begin anew."""
+        self._tell()
+        broken, self.broken = self.broken, False
+        return broken
+
+    def close(self):
+        """Take every hook away."""
+        while self._handles:
+            self._handles.pop().remove()
