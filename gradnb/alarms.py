@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import deque
+from math import inf
+
+from gradnb import checks
 
 
-class RunningMedian:
-    """The median of the last `window` values."""
+class _State:
+    """The norms of one parameter's gradient of late, and between what bounds nothing is odd."""
 
-    def __init__(self, window):
-        self._latest, self._sorted = deque(maxlen=window), []
-
-    def __len__(self):
-        return len(self._sorted)
-
-    def add(self, value):
-        """Take in a value and forget the one that is too old."""
-        if len(self._latest) == self._latest.maxlen:
-            del self._sorted[bisect_left(self._sorted, self._latest[0])]
-        self._latest.append(value)
-        insort(self._sorted, value)
-
-    @property
-    def value(self):
-        """The median; of an even count, the upper of the two in the middle."""
-        return self._sorted[len(self._sorted) // 2]
+    def __init__(self, low, high, window):
+        self.norms, self.count, self.median = deque(maxlen=window), 0, None
+        self.least, self.most = low, high
 
 
 class Alarms:
@@ -35,34 +23,56 @@ class Alarms:
     """
 
     def __init__(self, low, high, relative, warmup, window, keep, on_alarm):
-        self._low, self._high, self._relative = low, high, relative
+        for name, value in (("low", low), ("high", high), ("relative", relative)):
+            if value is not None:
+                checks.number(name, value, minimum=0)
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"low must be below high, got low={low} and high={high}")
+        if relative is not None and relative <= 1:
+            raise ValueError(f"relative must be above 1, got {relative}")
+        checks.integer("window", window, minimum=1)
+        if checks.integer("warmup", warmup, minimum=1) > window:
+            raise ValueError(f"warmup must be at most window, {window}, got {warmup}")
+        if on_alarm is not None and not callable(on_alarm):
+            raise TypeError(f"on_alarm must be a callable, got {on_alarm!r}")
+        self._low = 0 if low is None else low
+        self._high, self._relative = (inf if v is None else v for v in (high, relative))
         self._warmup, self._window, self._on_alarm = warmup, window, on_alarm
-        self._medians, self._latest = {}, {}
+        self._pace = min(warmup, 10)  # the median is renewed at every tenth norm
+        self._states, self._latest = {}, {}
         self.raised, self.fresh = deque(maxlen=keep), deque(maxlen=keep)
 
     def judge(self, step, name, l2):
         """Hold a parameter's finite gradient norm against the thresholds."""
-        if name not in self._medians:
-            self._medians[name] = RunningMedian(self._window)
-        median = self._medians[name]
+        state = self._states.get(name)
+        if state is None:
+            state = self._states[name] = _State(self._low, self._high, self._window)
+        if not state.least <= l2 <= state.most or l2 == 0:
+            self._compare(step, name, l2, state.median)
+        state.norms.append(l2)
+        state.count += 1
+        if state.count >= self._warmup and state.count % self._pace == 0:
+            state.median = sorted(state.norms)[len(state.norms) // 2]
+            state.least = max(self._low, state.median / self._relative)
+            state.most = min(self._high, state.median * self._relative if state.median else inf)
 
-        def alarm(kind, threshold, reason):
-            text = f"step {step}: the norm of the gradient of {name} is {l2:.3g}, {reason}"
-            self.alarm(step, kind, name, l2, threshold, text)
-
+    def _compare(self, step, name, l2, median):
+        found = []
         if l2 == 0:
-            alarm("zero", 0.0, "exactly")
-        elif self._low is not None and l2 < self._low:
-            alarm("low", self._low, f"below {self._low:.3g}")
-        elif self._high is not None and l2 > self._high:
-            alarm("high", self._high, f"above {self._high:.3g}")
-        if self._relative is not None and len(median) >= self._warmup and median.value > 0:
-            usual = median.value
-            if l2 > usual * self._relative:
-                alarm("rise", usual * self._relative, f"its median of late {usual:.3g}")
-            elif l2 < usual / self._relative:
-                alarm("fall", usual / self._relative, f"its median of late {usual:.3g}")
-        median.add(l2)
+            found.append(("zero", 0.0))
+        elif l2 < self._low:
+            found.append(("low", self._low))
+        elif l2 > self._high:
+            found.append(("high", self._high))
+        if median and l2 > median * self._relative:
+            found.append(("rise", median * self._relative))
+        elif median and l2 < median / self._relative:
+            found.append(("fall", median / self._relative))
+        for kind, threshold in found:
+            text = f"step {step}: norm of the gradient of {name} is {l2:.3g}"
+            if kind in ("rise", "fall"):
+                text += f", its median of late {median:.3g}"
+            self.alarm(step, kind, name, l2, threshold, text)
 
     def alarm(self, step, kind, name, value, threshold, message):
         """Raise an alarm, or note that the one raised before goes on."""

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from contextlib import ExitStack, closing
 
 import numpy as np
 
 from gradnb import checks
 from gradnb.alarms import Alarms
+from gradnb.attach import around_step, check_optimizer, named_parameters
 from gradnb.jsonlines import JsonLines
 from gradnb.measure import flat, is_finite, length, sum_and_zeros
 from gradnb.nonfinite import ForwardWatch
+from gradnb.records import FIGURES, Records
 
-FIGURES = "l1", "l2", "zero_fraction", "update_ratio"
 SMALL = 100_000  # parameters up to which every figure is taken at every step
 
 
 class GradientMonitor:
     """Record the size of every parameter's gradient at every step, and raise alarms.
 
-    For a gradient g of n entries and a step that turns the weights w into w + Δw it records
-    ‖g‖₁ = Σ|gᵢ|, ‖g‖₂ = √Σgᵢ², the share of entries of g that are exactly 0 and the
-    update-to-weight ratio ‖Δw‖₂ / ‖w‖₂; and, over all parameters together, ‖g‖₂. The gradient is
-    the one the optimiser is given, so after any clipping.
-
-    It looks on: the run is the same to the last bit as without it.
+    For a gradient g and a step that turns the weights w into w + Δw: ‖g‖₁ = Σ|gᵢ|, ‖g‖₂ = √Σgᵢ²,
+    the share of entries of g that are exactly 0, and the update-to-weight ratio ‖Δw‖₂ / ‖w‖₂. The
+    gradient is the one that the optimiser is given, so after any clipping. The monitor looks on:
+    the run is the same to the last bit as without it.
 
     Parameters
     ----------
@@ -34,61 +32,63 @@ class GradientMonitor:
         A `gradnb` or PyTorch module, or anything with ``named_parameters()`` whose parameters have
         ``.data`` and ``.grad``.
     optimizer : Optimizer, optional
-        The model's `gradnb` or PyTorch optimiser: every ``optimizer.step()`` is then recorded.
-        Without one, call ``monitor.step()`` after the backward pass; it cannot know when the
-        weights change, so the update-to-weight ratio is absent.
+        The `gradnb` or PyTorch optimiser: each of its steps is then recorded. Without one, call
+        ``monitor.step()`` after the backward pass; there is no update-to-weight ratio then.
     low, high : float or None
-        Alarm where ‖g‖₂ of a parameter is below `low` or above `high`; None for never. No fixed
-        bound suits all parameters: these are wide, and only catch what is beyond doubt.
+        Alarm where ‖g‖₂ of a parameter is below or above; None for never. No fixed bound suits all
+        networks: these are wide and catch what is beyond doubt.
     relative : float or None
-        Alarm where ‖g‖₂ is more than this factor above or below the parameter's own median over the
-        last `window` recorded steps; None for never. Gradients of mini-batches stay within a
-        factor of 10 or so; those of single examples scatter more and need a larger one.
+        Alarm where ‖g‖₂ is more than this factor above or below the parameter's own median over
+        its last `window` recorded steps; None for never. Over mini-batches it seldom strays by 10;
+        over single examples it does, and needs a larger factor.
     window, warmup : int
-        How many recorded steps make the median, and from how many on it is trusted.
+        Recorded steps that make the median, and how many must be there before it is trusted.
     every : int
-        Record step 0 and then every so many. Forward passes are always watched.
+        Record step 0 and then every so many. Outputs are looked at in every forward pass.
+    detail_every : int, optional
+        Of the records, every so many have all figures, the others ‖g‖₂ alone. By default all do up
+        to 100,000 parameters, and above that every tenth, see the notes.
     keep : int
         How many records, and how many alarms, are kept; older ones are dropped.
     log : str, path or text file, optional
-        Where to write each record as a line of JSON, which a killed run leaves whole. A path must
-        not exist yet; an open file is not closed. What JSON does not know is written as ``"nan"``
-        and ``"inf"``, what is absent as ``null``.
+        Where each record is written as one line of strict JSON, at once, so that a killed run
+        leaves them whole: ``"nan"`` and ``"inf"`` are strings, what was not measured is null. A
+        path must be new, lest a run be overwritten; an open file is not closed.
     on_alarm : callable, optional
-        Called with each alarm. What it raises goes up through the training loop, so it can stop a
-        run; of alarms on gradients before the weights have been changed by them.
+        Called with each alarm. What it raises goes up through the training loop and so can stop
+        it: where the gradient is to blame, before the weights have changed.
 
     Attributes
     ----------
     names : tuple of str
-        Names of the parameters, each once, in the order of ``named_parameters()``.
+        The parameters, each once, in the order of ``named_parameters()``.
     records : deque of dict
-        Per recorded step ``"step"`` (counted from 0), ``"norm"`` (‖g‖₂ of all parameters) and an
-        array in the order of `names` for each of ``"l1"``, ``"l2"``, ``"zero_fraction"`` and
-        ``"update_ratio"``. A parameter whose ``.grad`` is None is absent: NaN, not 0.
+        ``"step"`` (from 0), ``"norm"`` (‖g‖₂ over all parameters) and an array in the order of
+        `names` for each of ``"l1"``, ``"l2"``, ``"zero_fraction"``, ``"update_ratio"``: NaN where
+        not measured, as where ``.grad`` is None. The ratio is inf where the weights were all 0.
     alarms : deque of dict
         ``"step"``, ``"kind"``, ``"name"`` of the parameter or module, ``"value"``,
-        ``"threshold"`` (None where there is none), ``"message"`` and ``"last"``, the last step at
-        which it still held. An alarm is raised when it begins, and again only after it has been
-        over for `window` steps. Kinds: ``"low"``, ``"high"``, ``"rise"`` and ``"fall"`` (against
-        the median), ``"zero"`` (all of the gradient), and of numbers that are not finite
-        ``"nonfinite input"``, ``"nonfinite output"``, ``"nonfinite gradient"``,
-        ``"nonfinite weight"`` and ``"nonfinite update"``, each only where they arise.
+        ``"threshold"`` (or None), ``"message"``, ``"last"``: the last step at which it still held.
+        It is raised once, and anew when it was over for `window` steps. Kinds: ``"low"``,
+        ``"high"``, ``"zero"`` (all of the gradient), ``"rise"``, ``"fall"`` (against the median)
+        and, where a number that is not finite arises, ``"nonfinite input"``, ``"… output"``,
+        ``"… gradient"``, ``"… weight"`` or ``"… update"``.
 
     Raises
     ------
     TypeError, ValueError
-        If `model` has no parameters, `optimizer` has no hooks or none of them, or an option is out
-        of its range.
-    FileExistsError, OSError
-        If the log exists or cannot be opened.
+        If `model` has no parameters, `optimizer` none of them or no hooks for a step, or an option
+        is out of its range.
+    OSError
+        If the log exists (FileExistsError) or cannot be opened.
 
     Notes
     -----
-    It keeps one copy of the weights. On a network of 784-256-256-10 at batch 128 the whole costs
-    8 to 10 % of a step of SGD on one thread; ``every=10`` nearly nothing. While it is attached, a
-    PyTorch model can be copied but not pickled whole: save its ``state_dict()``, or close first.
-    A closure passed to PyTorch's ``step`` runs after the gradients have been read.
+    Taking every figure of a network of 784-256-256-10 at each step would cost 15 to 20 % of a step of
+    SGD at batch 128; with the default, every tenth, it is COST. With ``every=10`` little more than
+    the look at the outputs is left.
+    One copy of the weights is kept. A PyTorch model cannot be pickled whole while it is watched:
+    save its ``state_dict()``. A closure that is passed to ``step`` runs after the gradient is read.
 
     Examples
     --------
@@ -123,28 +123,17 @@ class GradientMonitor:
         log=None,
         on_alarm=None,
     ):
-        self._named = _named_parameters(model)
+        self._named = named_parameters(model)
         self.names = tuple(self._named)
-        _check_optimizer(optimizer, self._named.values())
-        low, high = (
-            v if v is None else checks.number(name, v, minimum=0)
-            for name, v in (("low", low), ("high", high))
-        )
-        if low is not None and high is not None and low >= high:
-            raise ValueError(f"low must be below high, got low={low:g} and high={high:g}")
-        if relative is not None and checks.number("relative", relative) <= 1:
-            raise ValueError(f"relative must be above 1, got {relative}")
-        window = checks.integer("window", window, minimum=1)
-        if checks.integer("warmup", warmup, minimum=1) > window:
-            raise ValueError(f"warmup must be at most window, {window}, got {warmup}")
+        if optimizer is not None:
+            check_optimizer(optimizer, self._named.values())
         self._every = checks.integer("every", every, minimum=1)
-        if detail_every is None:
-            detail_every = 1 if sum(map(_size, self._named.values())) <= SMALL else 10
-        self._detail_every = checks.integer("detail_every", detail_every, minimum=1)
+        if detail_every is not None:
+            checks.integer("detail_every", detail_every, minimum=1)
+        self._detail_every = detail_every
         keep = checks.integer("keep", keep, minimum=1)
-        if on_alarm is not None and not callable(on_alarm):
-            raise TypeError(f"on_alarm must be a callable, got {on_alarm!r}")
-        self.records = deque(maxlen=keep)
+        self._records = Records(self.names, keep)
+        self.records = self._records.kept
         self._alarms = Alarms(low, high, relative, warmup, window, keep, on_alarm)
         self.alarms = self._alarms.raised
         self._copies = {}
@@ -154,11 +143,8 @@ class GradientMonitor:
             self._log = None if log is None else attached.enter_context(closing(JsonLines(log)))
             self._watch = attached.enter_context(closing(ForwardWatch(model, self._nonfinite)))
             if optimizer is not None:
-                for register, look in (
-                    (optimizer.register_step_pre_hook, self._before),
-                    (optimizer.register_step_post_hook, self._after),
-                ):
-                    attached.callback(register(_only_of(optimizer, look)).remove)
+                for remove in around_step(optimizer, self._before, self._after):
+                    attached.callback(remove)
             self._attached = attached.pop_all()
         self._closed = False
 
@@ -178,37 +164,20 @@ class GradientMonitor:
         self._after()
 
     def history(self, name, figure="l2"):
-        """Return a figure of one parameter, or of ``"step"``, over the records that are kept.
-
-        Parameters
-        ----------
-        name : str
-            One of `names`.
-        figure : {"l1", "l2", "zero_fraction", "update_ratio"}
-            What to return.
-
-        Returns
-        -------
-        ndarray
-            One number for each of `records`.
+        """Return a figure of one parameter, an array with an entry for each of `records`.
 
         Raises
         ------
         ValueError
-            If there is no such parameter or figure.
+            If `name` is not one of `names`, or `figure` is not ``"l1"``, ``"l2"``,
+            ``"zero_fraction"`` or ``"update_ratio"``.
         """
-        if name not in self._named:
-            raise ValueError(f"name must be one of {', '.join(self.names)}, got {name!r}")
-        if figure not in FIGURES:
-            raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {figure!r}")
-        i = self.names.index(name)
-        return np.array([record[figure][i] for record in self.records])
+        return self._records.history(name, figure)
 
     def close(self):
         """Take every hook away and close the log; the records stay. A second call does nothing."""
         self._closed = True
         self._attached.close()
-        self._copies.clear()
 
     def __enter__(self):
         return self
@@ -222,26 +191,33 @@ class GradientMonitor:
         self._rows = None
         if self._step % self._every:
             return
+        if self._detail_every is None:  # not before now: lazy modules have no sizes yet
+            size = sum(math.prod(p.data.shape) for p in self._named.values())
+            self._detail_every = 1 if size <= SMALL else 10
         detailed = self._step % (self._every * self._detail_every) == 0
         with np.errstate(all="ignore"):
             self._rows = {name: self._measure(name, detailed) for name in self.names}
-        last = None  # the parameter behind, which the backward pass has reached before
+        for name, row in self._rows.items():
+            if row and (math.isfinite(row["l2"]) or is_finite(self._named[name].grad)):
+                self._alarms.judge(self._step, name, row["l2"])
+        if not broken:
+            self._find_nonfinite()
+
+    def _find_nonfinite(self):
+        """Report the first gradient that the backward pass made not finite, or the first weight."""
+        behind = None
         for name in reversed(self.names):
             row = self._rows[name]
             if row is None:
                 continue
-            if math.isfinite(row["l2"]) or is_finite(self._named[name].grad):
-                self._alarms.judge(self._step, name, row["l2"])
-            elif not broken:
-                broken = True  # the gradients in front of it follow from it
-                arises = f"between {last} and it" if last else "in the loss or the backward pass"
+            if not math.isfinite(row["l2"]) and not is_finite(self._named[name].grad):
+                arises = f"between {behind} and it" if behind else "in the loss or backward pass"
                 outputs = ", every output is" if self._watch.watching else ""
                 text = f"gradient of {name} is not finite{outputs}; it arises {arises}"
-                self._nonfinite("nonfinite gradient", name, text)
-            if not broken and not math.isfinite(row.get("weights", 0)):
-                broken = True
-                self._nonfinite("nonfinite weight", name, f"{name} itself is not finite")
-            last = name
+                return self._nonfinite("nonfinite gradient", name, text)
+            if not math.isfinite(row.get("weights", 0)):
+                return self._nonfinite("nonfinite weight", name, f"{name} itself is not finite")
+            behind = name
 
     def _measure(self, name, detailed):
         """Return what is known before the step, or None without a gradient."""
@@ -268,16 +244,10 @@ class GradientMonitor:
                 for name, row in self._rows.items():
                     if row and "weights" in row:
                         self._update_ratio(name, row, row.pop("weights"))
-            record = {
-                "step": self._step,
-                "norm": math.hypot(*(r["l2"] for r in self._rows.values() if r)),
-            }
-            table = [[(row or {}).get(f) for row in self._rows.values()] for f in FIGURES]
-            table = np.array(table, dtype=float)  # None becomes NaN
-            self.records.append(record | dict(zip(FIGURES, table, strict=True)))
-            if self._log is not None:
+            record = self._records.add(self._step, list(self._rows.values()))
+            if self._log is not None and not self._closed:
                 parameters = {
-                    name: row and {f: row.get(f) for f in FIGURES}
+                    name: row and {figure: row.get(figure) for figure in FIGURES}
                     for name, row in self._rows.items()
                 }
                 alarms = list(self._alarms.fresh)
@@ -299,43 +269,3 @@ class GradientMonitor:
 
     def _nonfinite(self, kind, name, text):
         self._alarms.alarm(self._step, kind, name, math.nan, None, f"step {self._step}: {text}")
-
-
-def _only_of(optimizer, look):
-    """Return a hook that a deep copy of `optimizer`, which shares it, does not set off."""
-    return lambda stepping, *_: look() if stepping is optimizer else None
-
-
-def _size(parameter):
-    return math.prod(getattr(parameter.data, "shape", ()))
-
-
-def _named_parameters(model):
-    """Return the parameters by name, each once, or refuse the model."""
-    if not callable(getattr(model, "named_parameters", None)):
-        raise TypeError(f"model must have named_parameters(), got {type(model).__name__}")
-    named, seen = {}, set()
-    for name, p in model.named_parameters():
-        if not (hasattr(p, "data") and hasattr(p, "grad")):
-            raise TypeError(f"model: {name} must have .data and .grad, got {type(p).__name__}")
-        if id(p) not in seen:
-            seen.add(id(p))
-            named[name] = p
-    if not named:
-        raise ValueError(f"model must have parameters, got a {type(model).__name__} without any")
-    return named
-
-
-def _check_optimizer(optimizer, parameters):
-    """Refuse an optimiser that cannot be watched or belongs to another model."""
-    if optimizer is None:
-        return
-    if not hasattr(optimizer, "register_step_post_hook"):
-        raise TypeError(
-            "optimizer must have register_step_pre_hook and register_step_post_hook, "
-            f"got {type(optimizer).__name__}"
-        )
-    groups = getattr(optimizer, "param_groups", None) or [{"params": optimizer.params}]
-    held = {id(p) for group in groups for p in group["params"]}
-    if not any(id(p) in held for p in parameters):
-        raise ValueError("optimizer must hold parameters of model, got none of them")

@@ -18,34 +18,32 @@ class ForwardWatch:
 
     def __init__(self, model, report):
         self._model, self._report = model, report
-        self._modules, self._handles = {}, []
-        self._found = self._last_output = None
+        self._handles, self._found, self._last_output = [], None, None
         self.broken = False
         try:
             for name, module in getattr(model, "named_modules", tuple)():
-                container = next(iter(module.named_children()), None) is not None
-                self._modules[id(module)] = name, container
-                self._handles.append(module.register_forward_hook(self._hook()))
+                self._handles.append(module.register_forward_hook(self._hook(name, module)))
         except BaseException:
             self.close()
             raise
 
-    def _hook(self):
-        # A method would be copied together with the model, monitor, log and all
-        return lambda module, inputs, output: self._look(module, inputs, output)
+    def _hook(self, name, watched):
+        container = next(iter(watched.named_children()), None) is not None
 
-    def _look(self, module, inputs, output):
-        if id(module) not in self._modules:  # a copy of the model
-            return
-        name, container = self._modules[id(module)]
-        # What a container passes on from its last module has been looked at there
-        if not self.broken and not (container and output is self._last_output):
-            self._last_output = output
-            if not is_finite(output):
-                self.broken = True
-                self._found = name, type(module).__name__, self._say(module, inputs)
-        if module is self._model:
-            self._tell(inputs)
+        # A method would be copied with the model, log and all; this is not, and ignores the copy
+        def look(module, inputs, output):
+            if module is not watched:
+                return
+            # What a container passes on from its last module has been looked at there
+            if not (self.broken or (container and output is self._last_output)):
+                self._last_output = output
+                if not is_finite(output):
+                    self.broken = True
+                    self._found = name, type(module).__name__, self._say(module, inputs)
+            if module is self._model:
+                self._tell(inputs)
+
+        return look
 
     def _say(self, module, inputs):
         """Say what the module was given, or None if that was not finite already."""

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "monitor", "network"}
     | {"numerical", "optim"},
     "alarms": set(),
+    "attach": set(),
     "checks": {"numpy"},
     "claims": set(),
     "datasets": {"numpy"},
@@ -27,12 +28,13 @@ MAY_IMPORT = {
     "losses": {"numpy"},
     "measure": {"numpy"},
     "module": {"numpy", "hooks"},
-    "monitor": {"numpy", "alarms", "jsonlines", "measure", "nonfinite"},
+    "monitor": {"numpy", "alarms", "attach", "jsonlines", "measure", "nonfinite"} | {"records"},
     "network": {"numpy", "module", "layers", "init"},
     "nonfinite": {"measure"},
     "numerical": {"numpy", "module"},
     "optim": {"numpy", "optimizer"},
     "optimizer": {"module", "hooks"},
+    "records": {"numpy"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
