@@ -14,6 +14,7 @@ class _State:
     def __init__(self, low, high, window):
         self.norms, self.count, self.median = deque(maxlen=window), 0, None
         self.least, self.most = low, high
+        self.fallen = self.last_fallen = 0
 
 
 class Alarms:
@@ -38,7 +39,7 @@ class Alarms:
         self._low = 0 if low is None else low
         self._high, self._relative = (inf if v is None else v for v in (high, relative))
         self._warmup, self._window, self._on_alarm = warmup, window, on_alarm
-        self._pace = min(warmup, 10)  # the median is renewed at every tenth norm
+        self._pace = min(warmup, 10)  # the median is renewed at every tenth norm, a fall takes ten
         self._states, self._latest = {}, {}
         self.raised, self.fresh = deque(maxlen=keep), deque(maxlen=keep)
 
@@ -48,7 +49,7 @@ class Alarms:
         if state is None:
             state = self._states[name] = _State(self._low, self._high, self._window)
         if not state.least <= l2 <= state.most or l2 == 0:
-            self._compare(step, name, l2, state.median)
+            self._compare(step, name, l2, state)
         state.norms.append(l2)
         state.count += 1
         if state.count >= self._warmup and state.count % self._pace == 0:
@@ -56,8 +57,8 @@ class Alarms:
             state.least = max(self._low, state.median / self._relative)
             state.most = min(self._high, state.median * self._relative if state.median else inf)
 
-    def _compare(self, step, name, l2, median):
-        found = []
+    def _compare(self, step, name, l2, state):
+        found, median = [], state.median
         if l2 == 0:
             found.append(("zero", 0.0))
         elif l2 < self._low:
@@ -67,7 +68,11 @@ class Alarms:
         if median and l2 > median * self._relative:
             found.append(("rise", median * self._relative))
         elif median and l2 < median / self._relative:
-            found.append(("fall", median / self._relative))
+            # Once is nothing: the batch may have held only examples that are fitted well
+            state.fallen = state.fallen + 1 if state.last_fallen == state.count - 1 else 1
+            state.last_fallen = state.count
+            if state.fallen >= self._pace:
+                found.append(("fall", median / self._relative))
         for kind, threshold in found:
             text = f"step {step}: norm of the gradient of {name} is {l2:.3g}"
             if kind in ("rise", "fall"):

@@ -53,13 +53,14 @@ def is_finite(value):
 
 def squares(x):
     """Return Σxᵢ² of a flat array, inf where it overflows."""
-    if x.size <= CHUNK:
-        return float(x.dot(x))
-    total = 0.0
-    for start in range(0, x.size, CHUNK):
-        chunk = x[start : start + CHUNK]
-        total += float(chunk.dot(chunk))
-    return total
+    with np.errstate(all="ignore"):
+        if x.size <= CHUNK:
+            return float(x.dot(x))
+        total = 0.0
+        for start in range(0, x.size, CHUNK):
+            chunk = x[start : start + CHUNK]
+            total += float(chunk.dot(chunk))
+        return total
 
 
 def length(x):
@@ -75,11 +76,22 @@ def length(x):
     return largest * math.sqrt(squares(scaled))
 
 
+def distance(x, y):
+    """Return √Σ(xᵢ − yᵢ)² of flat arrays; y is left holding the differences."""
+    with np.errstate(all="ignore"):
+        np.subtract(x, y, out=y)
+    return length(y)
+
+
 def sum_and_zeros(x):
     """Return Σ|xᵢ| of a flat array and how many of its entries are 0."""
     total, zeros = 0.0, 0
-    for start in range(0, x.size, CHUNK):
-        chunk = np.abs(x[start : start + CHUNK])
-        total += float(chunk.sum(dtype=np.result_type(x, np.float64)))
-        zeros += int(np.count_nonzero(chunk == 0))
+    ones = np.ones(min(x.size, CHUNK), x.dtype)
+    with np.errstate(all="ignore"):
+        for start in range(0, x.size, CHUNK):
+            chunk = np.abs(x[start : start + CHUNK])
+            total += float(chunk.dot(ones[: chunk.size]))  # quicker than a sum
+            zeros += int(np.count_nonzero(chunk == 0))
+        if math.isinf(total):
+            total = float(np.abs(x).sum(dtype=np.result_type(x, np.float64)))
     return total, zeros
