@@ -269,6 +269,7 @@ def test_large_finite_gradients_are_finite():
         optimizer.step()
     assert kinds(monitor) == ["high", "low"]
     assert monitor.history("weight", "l2")[0] == pytest.approx(3e38 * math.sqrt(2), rel=1e-6)
+    assert monitor.history("weight", "l1")[0] == pytest.approx(6e38, rel=1e-6)
     assert monitor.history("bias", "l2")[0] == pytest.approx(1e-40, rel=1e-4)
 
 
@@ -315,7 +316,12 @@ def test_every_and_details():
     with GradientMonitor(model, optimizer, every=3, detail_every=2) as monitor:
         train(model, optimizer, x, y, 13, batch=4)
     assert [record["step"] for record in monitor.records] == [0, 3, 6, 9, 12]
-    assert np.isfinite(monitor.history("0.weight")).all()
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as whole:
+        train(model, optimizer, x, y, 13, batch=4)
+    for name in monitor.names:
+        np.testing.assert_array_equal(monitor.history(name), whole.history(name)[::3])
     for figure in ("l1", "zero_fraction", "update_ratio"):
         measured = np.isfinite(monitor.history("0.weight", figure))
         assert measured.tolist() == [True, False, True, False, True]
@@ -324,6 +330,18 @@ def test_every_and_details():
     with GradientMonitor(large, optimizer) as monitor:
         train(large, optimizer, np.ones((4, 400)), y, 12, batch=4)
     assert np.flatnonzero(np.isfinite(monitor.history("0.weight", "l1"))).tolist() == [0, 10]
+
+
+def test_only_the_last_alarms_are_kept():
+    model = Linear(3, 1, rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    options = {"low": 1.0, "window": 1, "warmup": 1, "relative": None}
+    monitor = GradientMonitor(model, optimizer, keep=2, **options)
+    for step in range(12):
+        model.bias.grad[...] = 2.0
+        model.weight.grad[...] = 0.1 if step % 3 == 0 else 2.0
+        optimizer.step()
+    assert [alarm["step"] for alarm in monitor.alarms] == [6, 9]
 
 
 def test_a_changed_rate_is_seen_in_the_ratio():
@@ -391,6 +409,8 @@ def test_copies_are_not_watched():
         twin(np.full((1, 3), np.nan))
         other.step()
         assert len(monitor.records) == len(monitor.alarms) == 0
+        optimizer.step()
+        assert set(kinds(monitor)) == {"zero"}
 
 
 def test_an_alarm_can_stop_the_run_before_the_weights_change():

@@ -58,7 +58,7 @@ def test_the_same_figures_as_torch(make, dtype):
                     p.grad.double().norm(1).item(),
                     p.grad.double().norm().item(),
                     (p.grad == 0).double().mean().item(),
-                    p.detach().clone(),
+                    p.detach().double().clone(),
                 )
                 for name, p in model.named_parameters()
             }
@@ -92,6 +92,7 @@ def test_training_is_the_same_to_the_last_bit(make, tmp_path):
             monitor = GradientMonitor(model, optimizer, log=tmp_path / "log", high=1e-3)
         train(model, optimizer, 30)
         states.append((model.state_dict(), torch.get_rng_state(), model.training))
+    monitor.close()
     (a, ra, ta), (b, rb, tb) = states
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert torch.equal(ra, rb)
