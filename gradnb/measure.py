@@ -1,4 +1,7 @@
-"""The size of arrays and tensors, exact and quick enough to be taken at every training step."""
+"""The size of arrays and tensors, exact and quick enough to be taken at every training step.
+
+Overflow is no mishap here: who calls the functions of a flat array silences NumPy's warnings.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,10 @@ def is_finite(value):
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
         array = as_array(value)
         # Quicker than looking at each, but no proof where it fails: squares overflow
-        if array.dtype.char in "fd" and math.isfinite(squares(array.reshape(-1))):
-            return True
+        if array.dtype.char in "fd":
+            with np.errstate(all="ignore"):
+                if math.isfinite(squares(array.reshape(-1))):
+                    return True
         return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
     if isinstance(value, dict):
         value = value.values()
@@ -53,14 +58,13 @@ def is_finite(value):
 
 def squares(x):
     """Return Σxᵢ² of a flat array, inf where it overflows."""
-    with np.errstate(all="ignore"):
-        if x.size <= CHUNK:
-            return float(x.dot(x))
-        total = 0.0
-        for start in range(0, x.size, CHUNK):
-            chunk = x[start : start + CHUNK]
-            total += float(chunk.dot(chunk))
-        return total
+    if x.size <= CHUNK:
+        return float(x.dot(x))
+    total = 0.0
+    for start in range(0, x.size, CHUNK):
+        chunk = x[start : start + CHUNK]
+        total += float(chunk.dot(chunk))
+    return total
 
 
 def length(x):
@@ -78,20 +82,17 @@ def length(x):
 
 def distance(x, y):
     """Return √Σ(xᵢ − yᵢ)² of flat arrays; y is left holding the differences."""
-    with np.errstate(all="ignore"):
-        np.subtract(x, y, out=y)
-    return length(y)
+    return length(np.subtract(x, y, out=y))
 
 
 def sum_and_zeros(x):
     """Return Σ|xᵢ| of a flat array and how many of its entries are 0."""
     total, zeros = 0.0, 0
     ones = np.ones(min(x.size, CHUNK), x.dtype)
-    with np.errstate(all="ignore"):
-        for start in range(0, x.size, CHUNK):
-            chunk = np.abs(x[start : start + CHUNK])
-            total += float(chunk.dot(ones[: chunk.size]))  # quicker than a sum
-            zeros += int(np.count_nonzero(chunk == 0))
-        if math.isinf(total):
-            total = float(np.abs(x).sum(dtype=np.result_type(x, np.float64)))
+    for start in range(0, x.size, CHUNK):
+        chunk = np.abs(x[start : start + CHUNK])
+        total += float(chunk.dot(ones[: chunk.size]))  # quicker than a sum
+        zeros += int(np.count_nonzero(chunk == 0))
+    if math.isinf(total):
+        total = float(np.abs(x).sum(dtype=np.result_type(x, np.float64)))
     return total, zeros

@@ -194,7 +194,8 @@ class GradientMonitor:
             size = sum(math.prod(p.data.shape) for p in self._named.values())
             self._detail_every = 1 if size <= SMALL else 10
         detailed = self._step % (self._every * self._detail_every) == 0
-        self._rows = {name: self._measure(name, detailed) for name in self.names}
+        with np.errstate(all="ignore"):
+            self._rows = {name: self._measure(p, name, detailed) for name, p in self._named.items()}
         if not broken:
             self._find_nonfinite()
         for name, row in self._rows.items():
@@ -217,12 +218,12 @@ class GradientMonitor:
                 return self._nonfinite("nonfinite weight", name, f"{name} itself is not finite")
             behind = name
 
-    def _measure(self, name, detailed):
+    def _measure(self, parameter, name, detailed):
         """Return what is known before the step, or None without a gradient."""
-        parameter = self._named[name]
-        if parameter.grad is None:
+        g = parameter.grad
+        if g is None:
             return None
-        g = flat(parameter.grad)
+        g = flat(g)
         if not detailed:
             return {"l2": length(g)}
         l1, zeros = sum_and_zeros(g)
@@ -238,9 +239,10 @@ class GradientMonitor:
     def _after(self):
         """Measure what the step has changed, and keep the record."""
         if self._rows is not None:
-            for name, row in self._rows.items():
-                if row and "weights" in row:
-                    self._update_ratio(name, row, row.pop("weights"))
+            with np.errstate(all="ignore"):
+                for name, row in self._rows.items():
+                    if row and "weights" in row:
+                        self._update_ratio(name, row, row.pop("weights"))
             record = self._records.add(self._step, list(self._rows.values()))
             if self._log is not None and not self._closed:
                 parameters = {

@@ -19,10 +19,8 @@ class Records:
     def add(self, step, rows):
         """Keep the figures of a step, one dict or None for each name; return them as plain data."""
         norm = math.hypot(*[row["l2"] for row in rows if row])
-        table = np.full((len(FIGURES), len(rows)), math.nan)
-        for i, row in enumerate(rows):
-            if row:
-                table[:, i] = [row.get(figure, math.nan) for figure in FIGURES]
+        empty = dict.fromkeys(FIGURES, math.nan)
+        table = np.array([tuple((empty | (row or {})).values()) for row in rows]).T
         record = {"step": step, "norm": norm}
         self.kept.append(record | dict(zip(FIGURES, table, strict=True)))
         return record

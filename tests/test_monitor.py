@@ -87,6 +87,7 @@ def test_zero_fraction_counts_exact_zeros():
     assert monitor.history("bias", "zero_fraction").tolist() == [1.0]
 
 
+@np.errstate(all="ignore")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1, 7, 10_000, 10_001, 123_457])
 def test_norms_of_any_size_and_scale(size, dtype):
