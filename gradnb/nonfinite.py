@@ -1,6 +1,8 @@
-"""Where the first number that is not finite comes from: a watch on every module's output."""
+"""Where the first number that is not finite comes from: an output, a gradient or a weight."""
 
 from __future__ import annotations
+
+import math
 
 from gradnb.measure import is_finite
 
@@ -84,3 +86,25 @@ class ForwardWatch:
         """Take every hook away."""
         while self._handles:
             self._handles.pop().remove()
+
+
+def first_broken(named, rows, watched):
+    """Find the first gradient the backward pass made not finite, or a weight that is not.
+
+    `named` holds the parameters in the order of the network, `rows` what was measured of them;
+    `watched` says that the outputs are known to be finite. Returns kind, name and message, or None.
+    """
+    behind = None
+    for name in reversed(named):
+        row = rows[name]
+        if row is None:
+            continue
+        if not math.isfinite(row["l2"]) and not is_finite(named[name].grad):
+            arises = f"between {behind} and it" if behind else "in the loss or backward pass"
+            outputs = ", every output is" if watched else ""
+            text = f"gradient of {name} is not finite{outputs}; it arises {arises}"
+            return "nonfinite gradient", name, text
+        if not math.isfinite(row.get("weights", 0)):
+            return "nonfinite weight", name, f"{name} itself is not finite"
+        behind = name
+    return None
