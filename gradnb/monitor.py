@@ -85,7 +85,7 @@ class GradientMonitor:
     Notes
     -----
     On a network of 784-256-256-10 at batch 128, all figures at each step would cost 20 to 30 %
-    of a step of SGD; the default, at every tenth, costs 5 to 10 %, ``every=10`` 2 to 4 %.
+    of a step of SGD; the default, at every tenth, costs 5 to 12 %, ``every=10`` 2 to 4 %.
     One copy of the weights is kept. A PyTorch model cannot be pickled whole while it is watched:
     save its ``state_dict()``. A closure that is passed to ``step`` runs after the gradient is read.
 
@@ -134,7 +134,7 @@ class GradientMonitor:
         self.records = self._records.kept
         self._alarms = Alarms(low, high, relative, warmup, window, keep, on_alarm)
         self.alarms = self._alarms.raised
-        self._optimizer, self._copies = optimizer, {}
+        self._optimizer, self._copies, self._closed = optimizer, {}, False
         self._step, self._rows = 0, None
         with ExitStack() as attached:  # taken apart again if one of these fails
             self._log = None if log is None else attached.enter_context(closing(JsonLines(log)))
@@ -143,7 +143,6 @@ class GradientMonitor:
                 for remove in around_step(optimizer, self._before, self._after):
                     attached.callback(remove)
             self._attached = attached.pop_all()
-        self._closed = False
 
     def step(self):
         """Record the gradients as they are; for a model without an optimiser that has hooks.
