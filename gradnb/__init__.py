@@ -17,6 +17,7 @@ _HOME = {
     "layers": ("BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Tanh"),
     "losses": ("CrossEntropyLoss", "MSELoss"),
     "module": ("Module", "Parameter"),
+    "monitor": ("GradientMonitor",),
     "network": ("RNN", "LastStep", "Residual", "Sequential", "mlp"),
     "numerical": ("gradcheck", "hessian", "numerical_gradient", "numerical_gradients"),
     "optim": (

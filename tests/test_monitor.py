@@ -1,0 +1,564 @@
+"""GradientMonitor on gradnb models: figures, alarms, log, memory, and that it only looks."""
+
+import copy
+import io
+import json
+import math
+import subprocess
+import sys
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from gradnb import SGD, CrossEntropyLoss, GradientMonitor, Linear, MSELoss, Sequential, Sigmoid, mlp
+from gradnb.measure import flat, is_finite, length, sum_and_zeros
+from gradnb.module import Module, Parameter
+
+FIGURES = ["l1", "l2", "zero_fraction", "update_ratio"]
+
+
+def problem(seed=0, n=64):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6))
+    return x, (x[:, 0] + x[:, 1] > 0).astype(int) + (x[:, 2] > 1)
+
+
+def train(model, optimizer, x, y, steps, batch=32, seed=0, look=None):
+    rng, criterion = np.random.default_rng(seed), CrossEntropyLoss()
+    for _ in range(steps):
+        rows = rng.choice(len(x), batch, replace=False)
+        optimizer.zero_grad()
+        criterion(model(x[rows]), y[rows])
+        model.backward(criterion.backward())
+        if look:
+            look()
+        optimizer.step()
+
+
+def kinds(monitor):
+    return [alarm["kind"] for alarm in monitor.alarms]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_figures_by_hand(dtype):
+    x, y = problem()
+    model = mlp([6, 16, 3], rng=0, dtype=dtype)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    expected = []
+
+    def look():
+        expected.append(
+            {name: (p.grad.astype(float), p.data.astype(float)) for name, p in named.items()}
+        )
+
+    named = dict(model.named_parameters())
+    with GradientMonitor(model, optimizer) as monitor:
+        train(model, optimizer, x.astype(dtype), y, 5, look=look)
+    look()
+    assert monitor.names == ("0.weight", "0.bias", "2.weight", "2.bias")
+    assert [record["step"] for record in monitor.records] == [0, 1, 2, 3, 4]
+    rtol = 1e-12 if dtype == np.float64 else 1e-6
+    for name in monitor.names:
+        for t in range(5):
+            (g, before), (_, after) = expected[t][name], expected[t + 1][name]
+            hand = [np.abs(g).sum(), math.sqrt((g**2).sum()), (g == 0).mean()]
+            ratio = math.sqrt(((after - before) ** 2).sum())
+            ratio /= math.sqrt((before**2).sum()) or math.nan
+            got = [monitor.history(name, figure)[t] for figure in FIGURES]
+            np.testing.assert_allclose(got[:3], hand, rtol=rtol)
+            if name.endswith("bias") and t == 0:
+                assert got[3] == math.inf
+            else:
+                np.testing.assert_allclose(got[3], ratio, rtol=1e-9 if rtol < 1e-9 else 1e-5)
+    total = math.sqrt(sum((g**2).sum() for g, _ in expected[2].values()))
+    assert monitor.records[2]["norm"] == pytest.approx(total, rel=rtol)
+    assert 0 < monitor.history("0.weight", "zero_fraction")[0] < 1 or dtype
+
+
+def test_zero_fraction_counts_exact_zeros():
+    model = Linear(4, 1)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as monitor:
+        model.weight.grad[...] = [[0.0], [-0.0], [5e-324], [np.nan]]
+        optimizer.step()
+    assert monitor.history("weight", "zero_fraction").tolist() == [0.5]
+    assert monitor.history("bias", "zero_fraction").tolist() == [1.0]
+
+
+@np.errstate(all="ignore")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 7, 10_000, 10_001, 123_457])
+def test_norms_of_any_size_and_scale(size, dtype):
+    x = np.random.default_rng(0).normal(size=size).astype(dtype)
+    small, large = (1e-44, 1e33) if dtype == np.float32 else (1e-300, 1e300)
+    for scale in (1.0, 1e-20, small, large):
+        scaled = x * dtype(scale)
+        wide = scaled.astype(np.longdouble)
+        rtol = 1e-9 if dtype == np.float64 else 2e-6
+        np.testing.assert_allclose(length(scaled), float(np.sqrt((wide**2).sum())), rtol=rtol)
+        total, zeros = sum_and_zeros(scaled)
+        np.testing.assert_allclose(total, float(np.abs(wide).sum()), rtol=rtol)
+        assert zeros == np.count_nonzero(scaled == 0)
+        assert is_finite(scaled)
+    x[size // 2] = np.nan
+    assert math.isnan(length(x))
+    assert not is_finite({"a": (x,)})
+    x[size // 2] = -np.inf
+    assert length(x) == math.inf
+    assert not is_finite([1, "text", x])
+
+
+def test_half_precision_and_layouts():
+    x = np.random.default_rng(0).normal(size=(30, 20))
+    for array in (x.T, x[::2, ::3], np.asfortranarray(x)):
+        assert length(flat(array)) == pytest.approx(np.linalg.norm(array), rel=1e-12)
+    assert length(flat(x.astype(np.float16))) == pytest.approx(np.linalg.norm(x), rel=1e-3)
+    with pytest.raises(TypeError, match="real floating-point numbers, got complex128"):
+        flat(x + 1j)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_healthy_run_raises_no_alarm(seed):
+    x, y = problem(seed, 256)
+    model = mlp([6, 32, 32, 3], rng=seed)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as monitor:
+        train(model, optimizer, x, y, 400, seed=seed)
+    assert list(monitor.alarms) == []
+    assert len(monitor.records) == 400
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_vanishing_exploding_and_dead(seed):
+    x, y = problem(seed)
+    deep = mlp([6] + [8] * 20 + [3], Sigmoid, rng=seed)
+    optimizer = SGD(deep.parameters(), lr=0.1)
+    with GradientMonitor(deep, optimizer) as monitor:
+        train(deep, optimizer, x, y, 5)
+    assert monitor.alarms[0] | {"message": 0, "value": 0, "last": 0} == {
+        "step": 0,
+        "kind": "low",
+        "name": "0.weight",
+        "value": 0,
+        "threshold": 1e-7,
+        "message": 0,
+        "last": 0,
+    }
+    assert monitor.alarms[0]["last"] == 4
+    assert kinds(monitor).count("low") == len({a["name"] for a in monitor.alarms}), "repeated"
+
+    wide = mlp([6] + [64] * 12 + [3], init=lambda s, rng: rng.normal(0, 1, s), rng=seed)
+    optimizer = SGD(wide.parameters(), lr=1e-9)
+    with GradientMonitor(wide, optimizer) as monitor:
+        train(wide, optimizer, x, y, 2)
+    assert "high" in kinds(monitor)
+
+    dead = mlp([6, 8, 3], rng=seed)
+    dead[0].bias.data[...] = -100
+    optimizer = SGD(dead.parameters(), lr=0.1)
+    with GradientMonitor(dead, optimizer) as monitor:
+        train(dead, optimizer, x, y, 30)
+    assert {(a["name"], a["kind"]) for a in monitor.alarms} == {
+        ("0.weight", "zero"),
+        ("0.bias", "zero"),
+        ("2.weight", "zero"),
+    }
+
+
+def test_relative_alarms_need_no_fixed_threshold():
+    model = Linear(3, 2, rng=0)
+    optimizer = SGD(model.parameters(), lr=1e-12)
+    monitor = GradientMonitor(model, optimizer, low=None, high=None, relative=10, window=20)
+    for step in range(60):
+        for p in model.parameters():
+            p.grad[...] = 1e9 * (50 if step == 30 else 1e-2 if step > 45 or step == 35 else 1)
+        optimizer.step()
+    found = [(a["step"], a["kind"], a["name"], a["last"]) for a in monitor.alarms]
+    assert found[:2] == [(30, "rise", "weight", 30), (30, "rise", "bias", 30)]
+    assert [f[:3] for f in found[2:]] == [(55, "fall", "weight"), (55, "fall", "bias")]
+    assert monitor.alarms[0]["threshold"] == pytest.approx(10 * monitor.history("weight")[0])
+
+
+def test_an_alarm_is_raised_once_until_it_has_been_over():
+    model = Linear(1, 1)
+    optimizer, seen = SGD(model.parameters(), lr=0.0), []
+    options = {"relative": None, "window": 5, "warmup": 1}
+    monitor = GradientMonitor(model, optimizer, high=1.0, on_alarm=seen.append, **options)
+    for step in range(60):
+        model.weight.grad[...] = 2.0 if step % 3 == 0 and not 20 < step < 40 else 0.5
+        model.bias.grad[...] = 0.5
+        optimizer.step()
+    assert [(a["step"], a["last"]) for a in monitor.alarms] == [(0, 18), (42, 57)]
+    assert seen == list(monitor.alarms)
+
+
+class Exp(Module):
+    def forward(self, x):
+        with np.errstate(over="ignore"):
+            y = np.exp(x)
+        self._remember(y, y)
+        return y
+
+    def backward(self, grad_output, input_grad=True):
+        return grad_output * self._recall(grad_output)
+
+
+def test_where_an_output_stops_being_finite():
+    model = Sequential(Linear(2, 2, rng=0), Exp(), Linear(2, 1, rng=1))
+    with GradientMonitor(model) as monitor:
+        model(np.ones((1, 2)))
+        assert kinds(monitor) == []
+        with np.errstate(all="ignore"):
+            model(np.full((1, 2), 1e6) * np.sign(model[0].weight.data[:, :1].T))
+        (alarm,) = monitor.alarms
+    assert alarm["kind"] == "nonfinite output"
+    assert alarm["message"] == "step 0: output of 1 (Exp) is not finite; its input is finite"
+    assert (alarm["name"], alarm["threshold"]) == ("1", None)
+
+
+def test_an_input_or_a_weight_that_is_not_finite():
+    model = mlp([2, 3, 1], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as monitor, np.errstate(all="ignore"):
+        model(np.array([[1.0, np.nan]]))
+        model.backward(np.ones((1, 1)))
+        assert monitor.alarms[-1]["message"] == "step 0: input of the model is not finite"
+        model.zero_grad()
+        optimizer.step()
+        model[2].weight.data[0, 0] = np.inf
+        model(np.ones((1, 2)))
+        assert monitor.alarms[-1]["message"] in (
+            "step 1: output of 2 (Linear) is not finite; its input is finite, its weights are not",
+        )
+        optimizer.step()
+        optimizer.step()
+    assert monitor.alarms[-1]["kind"] == "nonfinite weight"
+    assert monitor.alarms[-1]["name"] == "2.weight"
+
+
+def test_a_gradient_or_an_update_that_is_not_finite():
+    model = mlp([2, 3, 1], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as monitor, np.errstate(all="ignore"):
+        model(np.ones((1, 2)))
+        model[0].weight.grad[0, 0] = np.nan
+        model[0].bias.grad[0] = np.inf
+        before = model[0].weight.grad.copy()
+        optimizer.step()
+        assert np.array_equal(model[0].weight.grad, before, equal_nan=True), "repaired"
+    gradients = [a for a in monitor.alarms if a["kind"].startswith("nonfinite")]
+    assert [(a["kind"], a["name"]) for a in gradients] == [("nonfinite gradient", "0.bias")]
+    assert "between 2.weight and it" in gradients[0]["message"]
+    assert math.isnan(monitor.history("0.weight", "l2")[0])
+
+    model = Linear(2, 1, rng=0)
+    optimizer = SGD(model.parameters(), lr=1e308)
+    with GradientMonitor(model, optimizer) as monitor, np.errstate(all="ignore"):
+        model.weight.grad[...] = 10.0
+        optimizer.step()
+    assert ("nonfinite update", "weight") in [(a["kind"], a["name"]) for a in monitor.alarms]
+
+
+def test_large_finite_gradients_are_finite():
+    model = Linear(2, 1, rng=0, dtype=np.float32)
+    optimizer = SGD(model.parameters(), lr=0.0)
+    with GradientMonitor(model, optimizer) as monitor:
+        model.weight.grad[...] = 3e38
+        model.bias.grad[...] = 1e-40
+        optimizer.step()
+    assert kinds(monitor) == ["high", "low"]
+    assert monitor.history("weight", "l2")[0] == pytest.approx(3e38 * math.sqrt(2), rel=1e-6)
+    assert monitor.history("weight", "l1")[0] == pytest.approx(6e38, rel=1e-6)
+    assert monitor.history("bias", "l2")[0] == pytest.approx(1e-40, rel=1e-4)
+
+
+def test_it_changes_nothing():
+    x, y = problem()
+    states = []
+    for watched in (False, True):
+        model = mlp([6, 16, 3], rng=0)
+        model.eval()
+        optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+        np.random.seed(0)  # noqa: NPY002
+        if watched:
+            GradientMonitor(model, optimizer, log=io.StringIO(), high=1e-3)
+        train(model, optimizer, x, y, 50)
+        grads = [p.grad.copy() for p in model.parameters()]
+        states.append((model.state_dict(), grads, np.random.random(), model.training))  # noqa: NPY002
+    (a, ga, ra, ta), (b, gb, rb, tb) = states
+    assert all(np.array_equal(a[k], b[k]) for k in a)
+    assert all(map(np.array_equal, ga, gb))
+    assert (ra, ta) == (rb, tb)
+
+
+def test_memory_is_bounded():
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=1e-9)
+    x, y = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 0, 1])
+    monitor = GradientMonitor(model, optimizer, keep=50, high=1e-3, window=1, warmup=1)
+    train(model, optimizer, x, y, 500, batch=4)
+    tracemalloc.start()
+    train(model, optimizer, x, y, 100, batch=4)
+    before = tracemalloc.get_traced_memory()[0]
+    train(model, optimizer, x, y, 10_000, batch=4)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 20_000
+    assert len(monitor.records) == 50
+    assert monitor.records[-1]["step"] == 10_599
+
+
+def test_every_and_details():
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    x, y = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 0, 1])
+    with GradientMonitor(model, optimizer, every=3, detail_every=2) as monitor:
+        train(model, optimizer, x, y, 13, batch=4)
+    assert [record["step"] for record in monitor.records] == [0, 3, 6, 9, 12]
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as whole:
+        train(model, optimizer, x, y, 13, batch=4)
+    for name in monitor.names:
+        np.testing.assert_array_equal(monitor.history(name), whole.history(name)[::3])
+    for figure in ("l1", "zero_fraction", "update_ratio"):
+        measured = np.isfinite(monitor.history("0.weight", figure))
+        assert measured.tolist() == [True, False, True, False, True]
+    large = mlp([400, 300, 2], rng=0)
+    optimizer = SGD(large.parameters(), lr=0.1)
+    with GradientMonitor(large, optimizer) as monitor:
+        train(large, optimizer, np.ones((4, 400)), y, 12, batch=4)
+    assert np.flatnonzero(np.isfinite(monitor.history("0.weight", "l1"))).tolist() == [0, 10]
+
+
+def test_only_the_last_alarms_are_kept():
+    model = Linear(3, 1, rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    options = {"low": 1.0, "window": 1, "warmup": 1, "relative": None}
+    monitor = GradientMonitor(model, optimizer, keep=2, **options)
+    for step in range(12):
+        model.bias.grad[...] = 2.0
+        model.weight.grad[...] = 0.1 if step % 3 == 0 else 2.0
+        optimizer.step()
+    assert [alarm["step"] for alarm in monitor.alarms] == [6, 9]
+
+
+def test_a_changed_rate_is_seen_in_the_ratio():
+    model = Linear(3, 1, rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    monitor = GradientMonitor(model, optimizer)
+    for rate in (0.1, 0.001):
+        optimizer.lr = rate
+        model.weight.grad[...] = 1.0
+        optimizer.step()
+    first, second = monitor.history("weight", "update_ratio")
+    assert 50 < first / second < 200
+
+
+def test_without_an_optimizer():
+    model = mlp([3, 4, 2], rng=0)
+    monitor = GradientMonitor(model)
+    for p in model.parameters():
+        p.grad += 1
+    monitor.step()
+    assert monitor.history("0.weight", "l1").tolist() == [12]
+    assert np.isnan(monitor.history("0.weight", "update_ratio")).all()
+    monitor.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        monitor.step()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with (
+        GradientMonitor(model, optimizer) as monitor,
+        pytest.raises(RuntimeError, match=r"optimizer\.step\(\) records already"),
+    ):
+        monitor.step()
+
+
+def hooks(model, optimizer):
+    modules = [len(module._forward_hooks) for _, module in model.named_modules()]
+    return modules, len(optimizer._pre_hooks), len(optimizer._post_hooks)
+
+
+def test_hooks_are_removed_whatever_happens(tmp_path):
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    bare = hooks(model, optimizer)
+    with GradientMonitor(model, optimizer) as monitor:
+        assert hooks(model, optimizer) == ([1, 1, 1, 1], 1, 1)
+    assert hooks(model, optimizer) == bare
+    monitor.close()
+    with pytest.raises(ZeroDivisionError), GradientMonitor(model, optimizer):
+        1 / 0  # noqa: B018
+    assert hooks(model, optimizer) == bare
+
+    def broken(hook):
+        raise ZeroDivisionError
+
+    optimizer.register_step_post_hook = broken
+    with pytest.raises(ZeroDivisionError):
+        GradientMonitor(model, optimizer, log=tmp_path / "log")
+    assert hooks(model, optimizer) == bare
+
+
+def test_copies_are_not_watched():
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer, log=io.StringIO()) as monitor:
+        twin, other = copy.deepcopy((model, optimizer))
+        twin(np.full((1, 3), np.nan))
+        other.step()
+        assert len(monitor.records) == len(monitor.alarms) == 0
+        optimizer.step()
+        assert set(kinds(monitor)) == {"zero"}
+
+
+def test_an_alarm_can_stop_the_run_before_the_weights_change():
+    model = Linear(1, 1, rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    def stop(alarm):
+        raise StopIteration(alarm["message"])
+
+    before = model.weight.data.copy()
+    with GradientMonitor(model, optimizer, on_alarm=stop):
+        model.weight.grad[...] = np.nan
+        with pytest.raises(StopIteration, match="gradient of weight is not finite"):
+            optimizer.step()
+    assert np.array_equal(model.weight.data, before)
+
+
+def test_log(tmp_path):
+    path = tmp_path / "run.jsonl"
+    model = mlp([3, 4, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer, log=path, detail_every=2) as monitor:
+        for value in (1.0, np.nan, np.inf):
+            for p in model.parameters():
+                p.grad[...] = value
+            optimizer.step()
+            assert len(path.read_text().splitlines()) == len(monitor.records), "not flushed"
+
+    def strict(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    lines = [json.loads(line, parse_constant=strict) for line in path.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 1, 2]
+    assert lines[0]["parameters"]["0.bias"]["l1"] == 4.0
+    assert lines[1]["parameters"]["0.bias"] == dict.fromkeys(FIGURES) | {"l2": "nan"}
+    assert lines[2]["parameters"]["0.weight"]["l1"] in ("nan", "inf")
+    assert [alarm["kind"] for alarm in lines[1]["alarms"]] == ["nonfinite gradient"]
+    assert lines[1]["alarms"][0]["value"] == "nan"
+    with pytest.raises(FileExistsError, match="log must be a new file"):
+        GradientMonitor(model, optimizer, log=path)
+    assert len(path.read_text().splitlines()) == 3
+    with pytest.raises(OSError, match="missing"):
+        GradientMonitor(model, optimizer, log=str(tmp_path / "missing" / "log"))
+    stream = io.StringIO()
+    with GradientMonitor(model, optimizer, log=stream):
+        optimizer.step()
+    assert json.loads(stream.getvalue())["step"] == 0
+
+
+def test_a_killed_run_leaves_its_lines(tmp_path):
+    path = tmp_path / "run.jsonl"
+    code = f"""
+import numpy as np
+from gradnb import SGD, GradientMonitor, Linear
+model = Linear(3, 2, rng=0)
+optimizer = SGD(model.parameters(), lr=0.1)
+monitor = GradientMonitor(model, optimizer, log={str(path)!r})
+while True:
+    optimizer.step()
+"""
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 5000):
+            time.sleep(0.01)
+        process.kill()
+    whole = path.read_text().rpartition("\n")[0].splitlines()
+    assert [json.loads(line)["step"] for line in whole] == list(range(len(whole)))
+    assert len(whole) > 10
+
+
+class Nothing:
+    def named_parameters(self):
+        return []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"model": 3}, TypeError, r"model must have named_parameters\(\), got int"),
+        ({"model": Nothing()}, ValueError, "model must have parameters, got a Nothing"),
+        ({"optimizer": 3}, TypeError, "optimizer must have register_step_pre_hook .*got int"),
+        ({"optimizer": "other"}, ValueError, "optimizer must hold parameters of model"),
+        ({"low": -1}, ValueError, "low must be at least 0, got -1"),
+        ({"low": math.nan}, ValueError, "low must be finite"),
+        ({"high": "a"}, TypeError, "high must be a number, got 'a'"),
+        ({"low": 2, "high": 2}, ValueError, "low must be below high, got low=2 and high=2"),
+        ({"relative": 1}, ValueError, "relative must be above 1, got 1"),
+        ({"window": 0}, ValueError, "window must be at least 1, got 0"),
+        ({"warmup": 0}, ValueError, "warmup must be at least 1, got 0"),
+        ({"window": 5, "warmup": 6}, ValueError, "warmup must be at most window, 5, got 6"),
+        ({"every": 0}, ValueError, "every must be at least 1, got 0"),
+        ({"every": 1.5}, TypeError, "every must be an integer, got 1.5"),
+        ({"detail_every": 0}, ValueError, "detail_every must be at least 1"),
+        ({"keep": 0}, ValueError, "keep must be at least 1"),
+        ({"log": 3}, TypeError, "log must be a path or a text file open for writing, got 3"),
+        ({"log": io.BytesIO()}, TypeError, "log must be a path or a text file"),
+        ({"on_alarm": 3}, TypeError, "on_alarm must be a callable, got 3"),
+    ],
+)
+def test_errors(options, error, match, tmp_path):
+    model = options.pop("model", None) or mlp([3, 4, 2], rng=0)
+    if options.get("optimizer") == "other":
+        options["optimizer"] = SGD(Linear(1, 1).parameters(), lr=0.1)
+    options.setdefault("log", tmp_path / "log")
+    with pytest.raises(error, match=match):
+        GradientMonitor(model, **options)
+    assert not (tmp_path / "log").exists()
+    assert not any(
+        getattr(m, "_forward_hooks", ()) for _, m in getattr(model, "named_modules", list)()
+    )
+
+
+def test_history_names_what_there_is():
+    monitor = GradientMonitor(Linear(1, 1))
+    with pytest.raises(ValueError, match="name must be one of weight, bias, got 'w'"):
+        monitor.history("w")
+    with pytest.raises(ValueError, match=r"figure must be one of l1, l2, .*got 'l3'"):
+        monitor.history("bias", "l3")
+
+
+def test_shared_parameters_count_once():
+    first, second = Linear(2, 2, rng=0), Linear(2, 2, rng=1)
+    second.weight = first.weight
+    model = Sequential(first, second)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer) as monitor:
+        MSELoss()(model(np.ones((1, 2))), np.ones((1, 2)))
+        model.backward(np.ones((1, 2)))
+        optimizer.step()
+    assert monitor.names == ("0.weight", "0.bias", "1.bias")
+    total = math.sqrt(sum((p.grad**2).sum() for p in model.parameters()))
+    assert monitor.records[0]["norm"] == pytest.approx(total, rel=1e-12)
+
+
+def test_anything_with_named_parameters_will_do():
+    class Plain:
+        def __init__(self):
+            self.w = Parameter(np.ones(3))
+
+        def named_parameters(self):
+            return [("w", self.w), ("again", self.w)]
+
+    model = Plain()
+    monitor = GradientMonitor(model)
+    model.w.grad[...] = np.nan
+    monitor.step()
+    assert monitor.names == ("w",)
+    assert monitor.alarms[0]["message"] == (
+        "step 0: gradient of w is not finite; it arises in the loss or backward pass"
+    )
