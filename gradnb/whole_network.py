@@ -57,10 +57,10 @@ def numerical_gradients(model, loss, x, y, *, eps=None):
 
     It assumes that z = x W + b, that no row of a batch matters to another, that the parameter is
     used once, and that the loss is the mean of ``loss.per_example``. So it is taken for a `Linear`
-    of a (nested) `Sequential` that only `Linear` and the activations without parameters follow, with one of
-    the two losses of `gradnb.losses`, no subclasses, and after a test that each of them does at
-    other values what is assumed of it. All other parameters are differenced plainly, from the layer
-    that holds them on.
+    of a (nested) `Sequential` that only `Linear` and activations without parameters follow, with
+    one of the two losses of `gradnb.losses`, no subclasses, and after a test that each of them does
+    at other values what is assumed of it. All other parameters are differenced plainly, from the
+    layer that holds them on.
 
     Examples
     --------
