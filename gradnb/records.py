@@ -11,19 +11,30 @@ FIGURES = "l1", "l2", "zero_fraction", "update_ratio"
 
 
 class Records:
-    """Keep the figures of the last steps: ``kept`` holds one dict with one array per figure."""
+    """Keep the figures of the last steps: one dict, or None, for each parameter."""
 
     def __init__(self, names, keep):
-        self._names, self.kept = names, deque(maxlen=keep)
+        self._names, self._kept = names, deque(maxlen=keep)
 
     def add(self, step, rows):
-        """Keep the figures of a step, one dict or None for each name; return them as plain data."""
-        norm = math.hypot(*[row["l2"] for row in rows if row])
-        empty = dict.fromkeys(FIGURES, math.nan)
-        table = np.array([tuple((empty | (row or {})).values()) for row in rows]).T
-        record = {"step": step, "norm": norm}
-        self.kept.append(record | dict(zip(FIGURES, table, strict=True)))
-        return record
+        """Keep the figures of a step, in the order of the names."""
+        self._kept.append((step, rows))
+
+    def latest(self):
+        """Return the last step as plain data, for a log."""
+        step, rows = self._kept[-1]
+        parameters = {
+            name: row and {figure: row.get(figure) for figure in FIGURES}
+            for name, row in zip(self._names, rows, strict=True)
+        }
+        return {"step": step, "norm": _norm(rows), "parameters": parameters}
+
+    def all(self):
+        """Return a dict for each step, with an array for each figure."""
+        return [
+            {"step": step, "norm": _norm(rows)} | {f: _values(rows, f) for f in FIGURES}
+            for step, rows in self._kept
+        ]
 
     def history(self, name, figure):
         """Return one figure of one parameter over the steps that are kept."""
@@ -32,4 +43,12 @@ class Records:
         if figure not in FIGURES:
             raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {figure!r}")
         i = self._names.index(name)
-        return np.array([record[figure][i] for record in self.kept])
+        return _values([rows[i] for _, rows in self._kept], figure)
+
+
+def _norm(rows):
+    return math.hypot(*[row["l2"] for row in rows if row])
+
+
+def _values(rows, figure):
+    return np.array([math.nan if row is None else row.get(figure, math.nan) for row in rows])

@@ -329,8 +329,8 @@ def test_every_and_details():
     large = mlp([400, 300, 2], rng=0)
     optimizer = SGD(large.parameters(), lr=0.1)
     with GradientMonitor(large, optimizer) as monitor:
-        train(large, optimizer, np.ones((4, 400)), y, 12, batch=4)
-    assert np.flatnonzero(np.isfinite(monitor.history("0.weight", "l1"))).tolist() == [0, 10]
+        train(large, optimizer, np.ones((4, 400)), y, 22, batch=4)
+    assert np.flatnonzero(np.isfinite(monitor.history("0.weight", "l1"))).tolist() == [0, 20]
 
 
 def test_only_the_last_alarms_are_kept():
