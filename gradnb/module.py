@@ -101,8 +101,8 @@ class Module:
     def __call__(self, x):
         """Return ``forward(x)``, after showing it to the hooks."""
         output = self.forward(x)
-        for hook in self._forward_hooks:
-            hook(self, (x,), output)
+        for handle in self._forward_hooks:
+            handle.hook(self, (x,), output)
         return output
 
     def register_forward_hook(self, hook):

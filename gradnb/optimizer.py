@@ -57,11 +57,11 @@ class Optimizer:
 
     def step(self):
         """Change every parameter once, in place, by its current gradient."""
-        for hook in self._pre_hooks:
-            hook(self, (), {})
+        for handle in self._pre_hooks:
+            handle.hook(self, (), {})
         self._update()
-        for hook in self._post_hooks:
-            hook(self, (), {})
+        for handle in self._post_hooks:
+            handle.hook(self, (), {})
 
     def register_step_pre_hook(self, hook):
         """Have ``hook(optimizer, args, kwargs)`` called before every step; return a `Handle`."""
