@@ -98,6 +98,7 @@ def test_a_rate_that_grows_without_bound_is_refused():
     with pytest.raises(ValueError, match="lr must be finite, got inf"):
         schedule.step()
     assert schedule.optimizer.lr == 1e300
+    assert schedule.last_epoch == 0
 
 
 @pytest.mark.parametrize(
