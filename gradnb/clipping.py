@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -124,8 +125,8 @@ def _parameters(value):
 
 
 def _number_or_infinity(name, value, minimum):
-    if isinstance(value, float) and value == math.inf:
-        return value
+    if isinstance(value, Real) and value == math.inf:
+        return math.inf
     return checks.number(name, value, minimum=minimum)
 
 

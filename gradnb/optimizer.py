@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gradnb import checks
 from gradnb.hooks import register
-from gradnb.module import Parameter
+from gradnb.module import Module, Parameter
 
 
 class Optimizer:
@@ -81,8 +81,11 @@ class Optimizer:
 
 def parameter_list(name, value):
     """Return `value` as a list of distinct `Parameter` objects, at least one."""
-    if not isinstance(value, Iterable):
-        raise TypeError(f"{name} must be an iterable of Parameter, got {type(value).__name__}")
+    if isinstance(value, Module) or not isinstance(value, Iterable):
+        hint = ": pass its parameters()" if isinstance(value, Module) else ""
+        raise TypeError(
+            f"{name} must be an iterable of Parameter, got {type(value).__name__}{hint}"
+        )
     parameters = list(value)
     if not parameters:
         raise ValueError(f"{name} must hold at least one Parameter, got none")
