@@ -195,7 +195,7 @@ class Sigmoid(Module):
         """Return 1 / (1 + e⁻ˣ), of the shape of x."""
         checks.float_array("x", x)
         e = np.exp(-np.abs(x))  # at most 1, so it cannot overflow
-        y = np.where(x >= 0, 1, e) / (1 + e)
+        y = np.where(x >= 0, 1, e) / (1 + e)  # for x < 0, eˣ / (1 + eˣ) is the same number
         self._remember(y, y)
         return y
 

@@ -76,9 +76,10 @@ class Sequential(Module):
         return x
 
     def backward(self, grad_output, input_grad=True):
-        for module in self._modules[:0:-1]:  # from the last to the second
+        first, *others = self._modules
+        for module in reversed(others):
             grad_output = module.backward(grad_output)
-        return self._modules[0].backward(grad_output, input_grad)
+        return first.backward(grad_output, input_grad)
 
     def __len__(self):
         return len(self._modules)
@@ -108,7 +109,8 @@ class Residual(Sequential):
         position, as in `Sequential`.
     scale : float
         s. With 1, the variance usually grows with every block; 1/√B in each of B blocks keeps it
-        bounded (Hayou et al. 2021).
+        bounded (Hayou et al. 2021), provided that f ends in a `Linear`: after a ReLU, f(x) is never
+        negative, and its mean adds up.
 
     Raises
     ------

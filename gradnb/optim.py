@@ -82,14 +82,14 @@ class SGD(Optimizer):
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got 0")
-        self._velocity = [np.zeros_like(p.data) for p in self.params] if self.momentum else None
+        self._v = [np.zeros_like(p.data) for p in self.params] if self.momentum else None
 
     def _update(self):
         lr, beta = self.lr, self.momentum
         for i, p in enumerate(self.params):
             g = self._decay(p)
             if beta:
-                v = self._velocity[i]
+                v = self._v[i]
                 v *= beta
                 v += g
                 g = g + beta * v if self.nesterov else v
