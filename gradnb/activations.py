@@ -23,6 +23,10 @@ class ReLU(Module):
     TypeError
         In ``forward``, if x is not a float array. Any shape will do.
 
+    Notes
+    -----
+    ``backward`` multiplies g by 0 or 1, so an infinite g becomes NaN where x ≤ 0. PyTorch gives 0.
+
     Examples
     --------
     >>> import numpy as np

@@ -78,6 +78,9 @@ class Optimizer:
     def _update(self):
         raise NotImplementedError(f"{type(self).__name__} has no _update")
 
+    def __repr__(self):
+        return f"{type(self).__name__}(lr={self.lr:g})"
+
 
 def parameter_list(name, value):
     """Return `value` as a list of distinct `Parameter` objects, at least one."""

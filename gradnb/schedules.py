@@ -51,6 +51,9 @@ class Schedule:
     def _rate(self, epoch):
         raise NotImplementedError(f"{type(self).__name__} has no _rate")
 
+    def __repr__(self):
+        return f"{type(self).__name__}(last_epoch={self.last_epoch})"
+
 
 class StepLR(Schedule):
     """Multiply the rate by γ after every so many epochs.
