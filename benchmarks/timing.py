@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 # The processor time of all threads: what other programs take does not count, and a helping thread
-# is no gain. Where it ticks too coarsely, which is Windows, the time on the wall has to do.
+# is no gain. Where it ticks too coarsely, which is on Windows, wall-clock time has to do.
 FINE = time.get_clock_info("process_time").resolution < 1e-5
 clock = time.process_time if FINE else time.perf_counter
 

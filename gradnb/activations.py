@@ -1,4 +1,4 @@
-"""Activations: the elementwise functions between the linear layers, and their slopes.
+"""Activations: the elementwise functions between the linear layers, and their derivatives.
 
 As in `gradnb.layers`, x is the input, y the output and g = ∂L/∂y what ``backward`` receives. At the
 kink of the three rectifiers, x = 0, the slope is that of the negative side, as in PyTorch.
@@ -13,7 +13,7 @@ from gradnb.module import Module, Parameter
 
 
 class ReLU(Module):
-    """Cut off the negative part.
+    """Replace negative numbers by 0.
 
     Forward: y = max(x, 0). Backward: ∂L/∂x = g where x > 0, else 0. The slope at exactly 0 is 0, as
     in PyTorch.
@@ -22,6 +22,10 @@ class ReLU(Module):
     ------
     TypeError
         In ``forward``, if x is not a float array. Any shape will do.
+
+    Notes
+    -----
+    ``backward`` multiplies g by 0 or 1, so an infinite g becomes NaN where x ≤ 0. PyTorch gives 0.
 
     Examples
     --------
@@ -50,7 +54,7 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """Scale down the negative part.
+    """Multiply negative numbers by a small slope.
 
     Forward: y = x where x > 0, else a x. Backward: ∂L/∂x = g where x > 0, else a g. Maas et al.
     (2013), whose a is 0.01.
@@ -96,24 +100,25 @@ class LeakyReLU(Module):
 
 
 class PReLU(Module):
-    """Scale the negative part by a slope that is learned.
+    """Multiply negative numbers by a slope that is learned.
 
     Forward: y = x where x > 0, else a x. Backward: ∂L/∂x = g where x > 0, else a g, and
-    ∂L/∂a = Σ g min(x, 0), over all that share an a. He et al. (2015).
+    ∂L/∂a = Σ g min(x, 0), the sum over the batch and all features that share an a. He et al.
+    (2015), equations 1 to 3.
 
     Parameters
     ----------
     num_parameters : int
         1 for one slope everywhere, or as many as there are features for one each.
     init : float
-        What the slopes start from.
+        The value from which the slopes start. In PyTorch too it is a number, not a callable.
     dtype : dtype
         Floating-point type of the slopes.
 
     Attributes
     ----------
     weight : Parameter
-        a, shape (num_parameters,). Weight decay would pull it to 0, which makes a ReLU of it.
+        a, shape (num_parameters,). Weight decay would pull it to 0, where PReLU is ReLU.
 
     Raises
     ------
@@ -134,7 +139,7 @@ class PReLU(Module):
     array([-4.])
     """
 
-    def __init__(self, num_parameters=1, init=0.25, dtype=float):
+    def __init__(self, num_parameters=1, init=0.25, *, dtype=float):
         self.num_parameters = checks.integer("num_parameters", num_parameters, minimum=1)
         init = checks.number("init", init)
         dtype = checks.float_dtype("dtype", dtype)
@@ -177,8 +182,8 @@ class Sigmoid(Module):
 
     Notes
     -----
-    From x ≈ 37 on (17 in float32), y rounds to 1 and the slope to exactly 0, as in PyTorch; on the
-    negative side, slope and output are right down to the smallest numbers.
+    From x ≈ 37 on (17 in float32), y rounds to 1 and the slope to exactly 0, as in PyTorch. For
+    negative x, output and slope are accurate down to the smallest floating-point numbers.
 
     Examples
     --------
@@ -194,7 +199,7 @@ class Sigmoid(Module):
         """Return 1 / (1 + e⁻ˣ), of the shape of x."""
         checks.float_array("x", x)
         e = np.exp(-np.abs(x))  # at most 1, so it cannot overflow
-        y = np.where(x >= 0, 1, e) / (1 + e)
+        y = np.where(x >= 0, 1, e) / (1 + e)  # for x < 0, eˣ / (1 + eˣ) is the same number
         self._remember(y, y)
         return y
 
@@ -218,7 +223,7 @@ class Tanh(Module):
 
     Notes
     -----
-    From |x| ≈ 19 on (9 in float32), y rounds to ±1 and the slope to exactly 0, as in PyTorch.
+    From |x| ≈ 19 on (9 to 10 in float32), y rounds to ±1 and the slope to exactly 0, as in PyTorch.
 
     Examples
     --------

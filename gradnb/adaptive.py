@@ -1,8 +1,8 @@
 """Adaptive optimisers: every weight gets a step size of its own, from the history of its gradient.
 
 In the formulas, w is a parameter, g = ∂L/∂w its gradient, η the learning rate and λ the weight
-decay; with λ > 0, g stands for g + λ w. What has an arrow to it and no other start begins at 0.
-Squares, roots and quotients are taken entry by entry.
+decay; with λ > 0, g stands for g + λ w. Histories such as s and v start at 0 unless something else
+is said. Squares, roots and quotients are taken entry by entry.
 """
 
 from __future__ import annotations
@@ -99,15 +99,15 @@ class RMSprop(Optimizer):
     lr : float
         Learning rate η, at least 0. May be changed between steps.
     alpha : float
-        α, from 0 to below 1. (PyTorch takes 1 and more as well.)
+        α, from 0 to below 1. (PyTorch takes 1 and more too.)
     eps : float
         ε, at least 0. With 0, a weight whose gradient has been 0 in every step becomes NaN.
     weight_decay : float
         λ, at least 0.
     momentum : float
-        β, from 0 to 1, fixed once made.
+        β, from 0 to 1, not to be changed later. (PyTorch takes more than 1 too.)
     centered : bool
-        Whether to divide by the standard deviation, fixed once made.
+        Whether to divide by the standard deviation; not to be changed later.
 
     Raises
     ------

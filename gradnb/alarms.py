@@ -9,7 +9,7 @@ from gradnb import checks
 
 
 class _State:
-    """The norms of one parameter's gradient of late, and between what bounds nothing is odd."""
+    """The latest norms of one parameter's gradient, and the bounds between which none is odd."""
 
     def __init__(self, low, high, window):
         self.norms, self.count, self.median = deque(maxlen=window), 0, None
@@ -76,7 +76,7 @@ class Alarms:
         for kind, threshold in found:
             text = f"step {step}: norm of the gradient of {name} is {l2:.3g}"
             if kind in ("rise", "fall"):
-                text += f", its median of late {median:.3g}"
+                text += f", its recent median {median:.3g}"
             self.alarm(step, kind, name, l2, threshold, text)
 
     def alarm(self, step, kind, name, value, threshold, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -25,9 +26,10 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     parameters : Parameter or iterable of Parameter
         Whose gradients to scale, such as ``model.parameters()``.
     max_norm : float
-        Largest norm, at least 0; ``math.inf`` measures and scales nothing.
+        Largest norm, at least 0; with ``math.inf`` a finite norm is only measured.
     norm_type : float
-        p of the norm (Σ |g|ᵖ)^(1/p), at least 1; ``math.inf`` for the largest |g|.
+        p of the norm (Σ |g|ᵖ)^(1/p), at least 1 (PyTorch takes less too); ``math.inf`` for the
+        largest |g|.
     error_if_nonfinite : bool
         Whether a norm that is infinite or NaN is an error.
 
@@ -47,7 +49,8 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     Notes
     -----
     Non-finite gradients are not mended. As in PyTorch, a NaN makes the norm and every entry NaN; an
-    infinite entry makes the norm infinite, itself NaN and all others 0.
+    infinite entry makes the norm infinite, itself NaN and all others 0, or NaN too if `max_norm` is
+    infinite.
 
     The norm is computed in float64 from entries divided by the largest, so it neither overflows nor
     vanishes where it has a value; PyTorch's overflows in float32 from entries of about 10¹⁹ on, and
@@ -73,7 +76,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
             f"(error_if_nonfinite=True)"
         )
     factor = max_norm / (norm + 1e-6)
-    if not factor >= 1:  # true also when it is NaN
+    if not factor >= 1:  # rather than factor < 1, so that NaN is not skipped
         with np.errstate(invalid="ignore"):  # ∞ · 0 = NaN is what the notes promise
             for p in parameters:
                 p.grad *= factor
@@ -81,7 +84,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 
 def clip_grad_value_(parameters, clip_value):
-    """Cut every entry of the gradients off at ±`clip_value`, in place.
+    """Bring every entry of the gradients into [−`clip_value`, `clip_value`], in place.
 
     g ← max(−c, min(g, c)), entry by entry, which can turn the direction of the step.
 
@@ -122,8 +125,8 @@ def _parameters(value):
 
 
 def _number_or_infinity(name, value, minimum):
-    if isinstance(value, float) and value == math.inf:
-        return value
+    if isinstance(value, Real) and value == math.inf:
+        return math.inf
     return checks.number(name, value, minimum=minimum)
 
 

@@ -1,7 +1,8 @@
 """Initial weights: callables ``(shape, rng) -> array``.
 
 `shape` is that of the weight, ``(fan_in, fan_out)``: how many inputs reach a unit, how many units
-an input reaches. Which scale suits which activation stands with each.
+an input reaches. The second number of N(μ, σ²) is the variance. ``torch.nn.init`` expects the
+transpose, so given one of our shapes its functions would take fan_out for fan_in.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def constant(c):
     """Give every weight the value `c`.
 
     With a constant, all units of a layer stay copies of each other; with 0, the layers before it
-    get no gradient at all. Useful for biases, and to see that happen.
+    get no gradient at all. Useful to see that happen, and for examples that are checked by hand.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def he_uniform(shape, rng):
     """Draw from U(−a, a) with a = √(6 / fan_in), which has the variance of `he_normal`.
 
     He et al. (2015) fix the variance, not the distribution; ``torch.nn.init.kaiming_uniform_`` with
-    ``nonlinearity="relu"``.
+    its defaults.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class JsonLines:
     """
 
     def __init__(self, target):
-        import json
+        import json  # here, since only a log needs it
 
         self._encode = json.JSONEncoder(allow_nan=False).encode
         self._own = isinstance(target, (str, os.PathLike))

@@ -23,8 +23,8 @@ __all__ = ["BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Ta
 class Linear(Module):
     """Multiply by a weight matrix and add a bias.
 
-    Forward: y = x W + b. Backward: ∂L/∂W = xᵀ g, ∂L/∂b = Σᵢ gᵢ (the sum over the batch) and
-    ∂L/∂x = g Wᵀ.
+    Forward: y = x W + b. Backward: ∂L/∂W = xᵀ g, ∂L/∂b = Σᵢ gᵢ and ∂L/∂x = g Wᵀ. The first two sum
+    over the batch: where the loss is a mean, its factor 1 / batch is in g already.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Linear(Module):
     init : callable
         ``(shape, rng) -> array`` for the weight, see `gradnb.init`. The bias starts at 0.
     rng : numpy.random.Generator, int or None
-        Source of the weights; an int is a seed, None draws a new one each time.
+        Source of the weights; an int is a seed, None draws new ones each time.
     dtype : dtype
         Floating-point type of the parameters, and so of all that is computed.
 

@@ -1,4 +1,4 @@
-"""The size of arrays and tensors, exact and quick enough to be taken at every training step.
+"""The size of arrays and tensors, accurate, and quick enough for every training step.
 
 Overflow is no mishap here: who calls the functions of a flat array silences NumPy's warnings.
 """

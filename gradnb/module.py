@@ -19,7 +19,7 @@ class Parameter:
     Attributes
     ----------
     data : ndarray
-        The values.
+        The values: the given array itself, not a copy.
     grad : ndarray
         Same shape and dtype as `data`; starts at zeros. ``backward`` adds to it. PyTorch starts
         with ``None`` and returns to it in ``zero_grad``; here it is an array at all times.
@@ -45,7 +45,7 @@ class Parameter:
 
     @property
     def size(self):
-        """Count of the entries."""
+        """Number of entries."""
         return self.data.size
 
     def __repr__(self):
@@ -56,12 +56,28 @@ class Module:
     """Base class of layers and networks, like ``torch.nn.Module``.
 
     A subclass writes ``forward(x)`` and ``backward(grad_output, input_grad=True)``. Attributes that
-    are a `Parameter` or a `Module` are registered automatically, in the order they were set in.
+    are a `Parameter` or a `Module` are registered automatically, in the order they are set.
 
     Notes
     -----
     ``forward`` keeps references, not copies: an array that is changed in place between ``forward``
     and ``backward`` gives a wrong gradient. PyTorch raises an error there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Square(Module):
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x**2
+    ...
+    ...     def backward(self, grad_output, input_grad=True):
+    ...         return 2 * self.x * grad_output if input_grad else None
+    >>> square = Square()
+    >>> square(np.array([3.0]))
+    array([9.])
+    >>> square.backward(np.array([1.0]))
+    array([6.])
     """
 
     training = True
@@ -94,15 +110,15 @@ class Module:
         RuntimeError
             If ``forward`` has not been called.
         TypeError, ValueError
-            If `grad_output` is not a float array, has not the shape of the output or a wider type.
+            If `grad_output` is not a float array of the shape of the output, or has a wider type.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, x):
-        """Return ``forward(x)``, after showing it to the hooks."""
+        """Return ``forward(x)``, after the forward hooks have been called with it."""
         output = self.forward(x)
-        for hook in self._forward_hooks:
-            hook(self, (x,), output)
+        for handle in self._forward_hooks:
+            handle.hook(self, (x,), output)
         return output
 
     def register_forward_hook(self, hook):
@@ -181,7 +197,7 @@ class Module:
         return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state):
-        """Write the values of `state` into the parameters and buffers, in place.
+        """Copy the values of `state` into the parameters and buffers, in place.
 
         Parameters
         ----------

@@ -44,10 +44,10 @@ class GradientMonitor:
     window, warmup : int
         Recorded steps that make the median, and how many must be there before it is trusted.
     every : int
-        Record step 0 and then every so many. Outputs are looked at in every forward pass.
+        Record every so many steps, from step 0 on. Outputs are looked at in every forward pass.
     detail_every : int, optional
-        Of the records, every so many have all figures, the others ‖g‖₂ alone. By default all do up
-        to 100,000 parameters, and above that every twentieth, see the notes.
+        Every so many records have all figures, the others ‖g‖₂ alone. By default all have them up
+        to 100,000 parameters, and every twentieth above that, see the notes.
     keep : int
         How many records, and how many alarms, are kept; older ones are dropped.
     log : str, path or text file, optional
@@ -55,8 +55,8 @@ class GradientMonitor:
         leaves them whole: ``"nan"`` and ``"inf"`` are strings, what was not measured is null. A
         path must be new, lest a run be overwritten; an open file is not closed.
     on_alarm : callable, optional
-        Called with each alarm. What it raises goes up through the training loop and so can stop
-        it: where the gradient is to blame, before the weights have changed.
+        Called with each alarm. An exception that it raises passes through the training loop and so
+        can stop it: where the gradient is to blame, before the weights have changed.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class GradientMonitor:
     alarms : deque of dict
         ``"step"``, ``"kind"``, ``"name"`` of the parameter or module, ``"value"``,
         ``"threshold"`` (or None), ``"message"``, ``"last"``: the last step at which it still held.
-        It is raised once, and anew when it was over for `window` steps. Kinds: ``"low"``,
+        An alarm is raised once, and again only after `window` steps without it. Kinds: ``"low"``,
         ``"high"``, ``"zero"`` (all of the gradient), ``"rise"``, ``"fall"`` (against the median)
         and, where a number that is not finite arises, ``"nonfinite input"``, ``"… output"``,
         ``"… gradient"``, ``"… weight"`` or ``"… update"``.

@@ -11,7 +11,7 @@ from gradnb.layers import Linear, ReLU
 from gradnb.module import Module
 from gradnb.recurrent import RNN, LastStep
 
-__all__ = ["RNN", "LastStep", "Sequential", "mlp"]
+__all__ = ["RNN", "LastStep", "Residual", "Sequential", "mlp"]
 
 
 class Sequential(Module):
@@ -34,6 +34,18 @@ class Sequential(Module):
         last of its two inputs, and its gradient would be wrong without any error. PyTorch allows
         it, since its tape remembers both. To share weights, make two layers and give the second the
         `Parameter` of the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradnb.init import constant
+    >>> model = Sequential(Linear(1, 1, init=constant(3.0)), ReLU())
+    >>> model(np.array([[2.0]]))
+    array([[6.]])
+    >>> model.backward(np.array([[1.0]]))
+    array([[3.]])
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.weight', '0.bias']
     """
 
     def __init__(self, *modules):
@@ -55,6 +67,7 @@ class Sequential(Module):
     def named_children(self):
         for i, module in enumerate(self._modules):
             yield str(i), module
+        yield from super().named_children()  # the attributes of a subclass
 
     def forward(self, x):
         """Return the output of the last module."""
@@ -63,15 +76,17 @@ class Sequential(Module):
         return x
 
     def backward(self, grad_output, input_grad=True):
-        for module in self._modules[:0:-1]:  # from the last to the second
+        first, *others = self._modules
+        for module in reversed(others):
             grad_output = module.backward(grad_output)
-        return self._modules[0].backward(grad_output, input_grad)
+        return first.backward(grad_output, input_grad)
 
     def __len__(self):
         return len(self._modules)
 
     def __getitem__(self, i):
-        return self._modules[i]
+        """Return one module, or a `Sequential` of those in a slice, as PyTorch does."""
+        return Sequential(*self._modules[i]) if isinstance(i, slice) else self._modules[i]
 
     def __iter__(self):
         return iter(self._modules)
@@ -84,8 +99,8 @@ class Residual(Sequential):
     """Add what the modules compute to their input.
 
     Forward: y = x + s f(x), with f the modules one after the other and s the scale. Backward:
-    ∂L/∂x = g + s Jᵀ g, with J the Jacobian of f: whatever f does, g itself arrives unchanged.
-    He et al. (2016).
+    ∂L/∂x = g + s g Jᵀ for each example, with J = ∂f/∂x the Jacobian of f: whatever f does, g itself
+    arrives unchanged. He et al. (2016).
 
     Parameters
     ----------
@@ -93,7 +108,9 @@ class Residual(Sequential):
         At least one; the last has to give the shape that the first takes. Parameters are named by
         position, as in `Sequential`.
     scale : float
-        s. With 1, the variance grows with every block; 1/√L for L blocks keeps it bounded.
+        s. With 1, the variance usually grows with every block; 1/√B in each of B blocks keeps it
+        bounded (Hayou et al. 2021), provided that f ends in a `Linear`: after a ReLU, f(x) is never
+        negative, and its mean adds up.
 
     Raises
     ------
@@ -159,7 +176,7 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
     ------
     TypeError, ValueError
         If there are fewer than two sizes, one is not an integer of at least 1, or `activation` is a
-        layer instead of what makes one.
+        layer instead of what makes one; also as `Linear`.
 
     Examples
     --------
@@ -179,6 +196,7 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
     rng = checks.generator("rng", rng)
     modules = []
     for n_in, n_out in pairwise(sizes):
+        if modules:
+            modules.append(activation())
         modules.append(Linear(n_in, n_out, bias=bias, init=init, rng=rng, dtype=dtype))
-        modules.append(activation())
-    return Sequential(*modules[:-1])
+    return Sequential(*modules)

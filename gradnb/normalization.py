@@ -15,23 +15,24 @@ class BatchNorm1d(Module):
 
     x̂ = (x − μ) / √(σ² + ε),  y = γ x̂ + β.
 
-    Every row takes part in μ and σ², so the gradient of a row has three paths: its own, and one
-    each through the mean and the variance of all rows,
+    Every row takes part in μ and σ², so the gradient with respect to a row has three paths: its
+    own, and one each through the mean and the variance of all rows,
 
     ∂L/∂x = γ / √(σ² + ε) · (g − mean(g) − x̂ · mean(g x̂)),
 
-    with ∂L/∂γ = Σ g x̂ and ∂L/∂β = Σ g, sums and means over the batch. In evaluation mode, μ and σ²
-    are the running statistics, constants, and the first path is the only one. Ioffe & Szegedy
-    (2015), algorithms 1 and 2.
+    with ∂L/∂γ = Σ g x̂ and ∂L/∂β = Σ g, sums and means over the batch. In evaluation mode, the
+    running statistics stand for μ and σ²; they are constants, and the first path is the only one.
+    Ioffe & Szegedy (2015), algorithms 1 and 2.
 
     Parameters
     ----------
     num_features : int
         Columns of x.
     eps : float
-        ε, above 0.
+        ε, above 0. (PyTorch takes 0 too.)
     momentum : float
-        Share of the batch in the running statistics, from 0 to 1.
+        Share of the batch in the running statistics, from 0 to 1: the weight of what is new, while
+        an optimiser's momentum is the weight of what is old.
     dtype : dtype
         Floating-point type of parameters and statistics.
 
@@ -64,7 +65,7 @@ class BatchNorm1d(Module):
 
     _buffers = ("running_mean", "running_var")
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=float):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, *, dtype=float):
         self.num_features = checks.integer("num_features", num_features, minimum=1)
         self.eps = checks.number("eps", eps, minimum=0)
         if self.eps == 0:
@@ -114,7 +115,7 @@ class BatchNorm1d(Module):
             )
         mean = x.mean(axis=0)
         centred = x - mean
-        # A second time, for what rounding left: around 1e8 that is not small beside the variance
+        # Centred a second time: around 1e8 what rounding leaves is not small beside the variance
         rest = centred.mean(axis=0)
         centred -= rest
         var = (centred**2).mean(axis=0)

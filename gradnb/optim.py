@@ -38,17 +38,22 @@ class SGD(Optimizer):
     g ← g + λ w;  v ← β v + g (v starts at 0);  w ← w − η v, or w ← w − η (g + β v) with Nesterov.
 
     Without momentum and decay this is w ← w − η g (Rumelhart et al. 1986, equation 8; their
-    equation 9 is the momentum, with the rate inside v). Rules and defaults are those of
-    ``torch.optim.SGD``: the rate multiplies v, so changing it acts at once on the whole history.
+    equation 9 is the momentum, with the rate inside v). The rules are those of ``torch.optim.SGD``
+    without its dampening: the rate multiplies v, so changing it acts at once on the whole history.
+    Nesterov's form looks ahead by one step of momentum (Sutskever et al. 2013).
+
+    PyTorch's arguments come in another order, so name all after `lr`.
 
     Parameters
     ----------
     params : iterable of Parameter
         What to train, such as ``model.parameters()``.
     lr : float
-        Learning rate η, at least 0. May be changed between steps.
+        Learning rate η, at least 0. May be changed between steps. It has no default (PyTorch's is
+        0.001).
     momentum : float
-        β, from 0 to 1, fixed once made. With 1 nothing is ever forgotten.
+        β, from 0 to 1, not to be changed later. With 1 nothing is ever forgotten. (PyTorch takes
+        more than 1 too.)
     nesterov : bool
         Whether to use Nesterov's form, which needs a momentum above 0.
     weight_decay : float
@@ -77,14 +82,14 @@ class SGD(Optimizer):
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got 0")
-        self._velocity = [np.zeros_like(p.data) for p in self.params] if self.momentum else None
+        self._v = [np.zeros_like(p.data) for p in self.params] if self.momentum else None
 
     def _update(self):
         lr, beta = self.lr, self.momentum
         for i, p in enumerate(self.params):
             g = self._decay(p)
             if beta:
-                v = self._velocity[i]
+                v = self._v[i]
                 v *= beta
                 v += g
                 g = g + beta * v if self.nesterov else v

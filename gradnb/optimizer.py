@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gradnb import checks
 from gradnb.hooks import register
-from gradnb.module import Parameter
+from gradnb.module import Module, Parameter
 
 
 class Optimizer:
@@ -57,11 +57,11 @@ class Optimizer:
 
     def step(self):
         """Change every parameter once, in place, by its current gradient."""
-        for hook in self._pre_hooks:
-            hook(self, (), {})
+        for handle in self._pre_hooks:
+            handle.hook(self, (), {})
         self._update()
-        for hook in self._post_hooks:
-            hook(self, (), {})
+        for handle in self._post_hooks:
+            handle.hook(self, (), {})
 
     def register_step_pre_hook(self, hook):
         """Have ``hook(optimizer, args, kwargs)`` called before every step; return a `Handle`."""
@@ -78,11 +78,17 @@ class Optimizer:
     def _update(self):
         raise NotImplementedError(f"{type(self).__name__} has no _update")
 
+    def __repr__(self):
+        return f"{type(self).__name__}(lr={self.lr:g})"
+
 
 def parameter_list(name, value):
     """Return `value` as a list of distinct `Parameter` objects, at least one."""
-    if not isinstance(value, Iterable):
-        raise TypeError(f"{name} must be an iterable of Parameter, got {type(value).__name__}")
+    if isinstance(value, Module) or not isinstance(value, Iterable):
+        hint = ": pass its parameters()" if isinstance(value, Module) else ""
+        raise TypeError(
+            f"{name} must be an iterable of Parameter, got {type(value).__name__}{hint}"
+        )
     parameters = list(value)
     if not parameters:
         raise ValueError(f"{name} must hold at least one Parameter, got none")

@@ -21,7 +21,7 @@ class RNN(Module):
     error δ_t = ∂L/∂z_t collects what comes from outside and from the next step,
     δ_t = (g_t + δ_{t+1} W_hhᵀ) ⊙ (1 − h_t²) with δ_{T+1} = 0. Every step uses the same weights, so
     their gradients are sums over time: ∂L/∂W_ih = Σ_t x_tᵀ δ_t, ∂L/∂W_hh = Σ_t h_{t−1}ᵀ δ_t, and
-    ∂L/∂b = Σ_t δ_t, summed over the batch too. ∂L/∂x_t = δ_t W_ihᵀ. (Werbos 1990.)
+    ∂L/∂b = Σ_t δ_t, each over the batch too; ∂L/∂x_t = δ_t W_ihᵀ. Werbos (1990).
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class RNN(Module):
 
     Notes
     -----
-    On its way from the last step to the first, an error is multiplied by W_hhᵀ T − 1 times. With
-    `glorot_normal`, its entries have variance 1 / hidden_size, so that on average one product keeps
-    the squared length of an error; the slopes 1 − h² then shorten it. A large W_hh can still make
-    gradients overflow to inf or nan, which is not hidden.
+    On its way from the last step to the first, an error is multiplied T − 1 times by W_hhᵀ. With
+    `glorot_normal`, the entries of W_hh have variance 1 / hidden_size, so that on average one
+    product keeps the squared length of an error; the slopes 1 − h² then shorten it. A large W_hh
+    can still make gradients overflow to inf or nan, which is not hidden.
 
     ``torch.nn.RNN`` takes (time, batch, features) unless ``batch_first=True``, returns the last
     hidden state as well and accepts another h₀. It stores the transposes, ``weight_ih_l0`` and
@@ -73,7 +73,7 @@ class RNN(Module):
     >>> rnn(np.array([[[0.0], [0.0]]]))
     array([[[0.],
             [0.]]])
-    >>> rnn.backward(np.array([[[0.0], [1.0]]]))  # the last step has felt the first three times
+    >>> rnn.backward(np.array([[[0.0], [1.0]]]))  # W_hh = 3 lies between the two steps
     array([[[3.],
             [1.]]])
     """

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate as a function of the time."""
+"""Schedules: the learning rate as a function of the epoch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gradnb.optimizer import Optimizer
 class Schedule:
     """Base class of the schedules, like ``torch.optim.lr_scheduler.LRScheduler``.
 
-    A subclass writes ``_rate()``, which returns the rate that begins with epoch `last_epoch`. What
-    an epoch is, the caller decides: ``step()`` is called at its end, after ``optimizer.step()``.
+    A subclass writes ``_rate(epoch)``, which returns the rate for that epoch. What an epoch is, the
+    caller decides: ``step()`` is called at its end, after the last ``optimizer.step()``.
 
     Parameters
     ----------
@@ -39,16 +39,20 @@ class Schedule:
 
     def step(self):
         """Set the optimiser's rate for the next epoch."""
-        self.last_epoch += 1
-        self.optimizer.lr = self._rate()
+        epoch = self.last_epoch + 1
+        self.optimizer.lr = self._rate(epoch)  # refuses a rate that is not finite
+        self.last_epoch = epoch
         self._last_lr = self.optimizer.lr
 
     def get_last_lr(self):
         """Return the rate that was set last, in a list of one as PyTorch has one for each group."""
         return [self._last_lr]
 
-    def _rate(self):
+    def _rate(self, epoch):
         raise NotImplementedError(f"{type(self).__name__} has no _rate")
+
+    def __repr__(self):
+        return f"{type(self).__name__}(last_epoch={self.last_epoch})"
 
 
 class StepLR(Schedule):
@@ -93,8 +97,8 @@ class StepLR(Schedule):
         self.step_size = checks.integer("step_size", step_size, minimum=1)
         self.gamma = checks.number("gamma", gamma, minimum=0)
 
-    def _rate(self):
-        changes = self.last_epoch % self.step_size == 0
+    def _rate(self, epoch):
+        changes = epoch % self.step_size == 0
         return self.optimizer.lr * self.gamma if changes else self.optimizer.lr
 
 
@@ -131,16 +135,16 @@ class ExponentialLR(Schedule):
         super().__init__(optimizer)
         self.gamma = checks.number("gamma", gamma, minimum=0)
 
-    def _rate(self):
+    def _rate(self, epoch):
         return self.optimizer.lr * self.gamma
 
 
 class CosineAnnealingLR(Schedule):
-    """Lower the rate to a minimum along half a wave of the cosine.
+    """Lower the rate to a minimum along half a period of the cosine.
 
     ηₜ = η_min + ½ (η₀ − η_min) (1 + cos(π t / T_max)), equation 5 of Loshchilov and Hutter (2017)
-    with one run. There are no restarts: after T_max epochs the rate rises again along the wave, as
-    it does in ``torch.optim.lr_scheduler.CosineAnnealingLR``.
+    without the restarts: after T_max epochs the rate rises again along the cosine, as it does in
+    ``torch.optim.lr_scheduler.CosineAnnealingLR``.
 
     Parameters
     ----------
@@ -183,6 +187,6 @@ class CosineAnnealingLR(Schedule):
         self.eta_min = checks.number("eta_min", eta_min, minimum=0)
         self.base_lr = optimizer.lr
 
-    def _rate(self):
-        wave = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+    def _rate(self, epoch):
+        wave = (1 + math.cos(math.pi * epoch / self.T_max)) / 2
         return self.eta_min + (self.base_lr - self.eta_min) * wave

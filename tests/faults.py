@@ -449,7 +449,7 @@ class SGDDampened(SGD):
         for i, p in enumerate(self.params):
             g = self._decay(p)
             if self.momentum:
-                v = self._velocity[i]
+                v = self._v[i]
                 v *= self.momentum
                 v += (1 - self.momentum) * g
                 g = g + self.momentum * v if self.nesterov else v
@@ -463,7 +463,7 @@ class SGDRateInVelocity(SGD):
         for i, p in enumerate(self.params):
             step = self.lr * self._decay(p)
             if self.momentum:
-                v = self._velocity[i]
+                v = self._v[i]
                 v *= self.momentum
                 v += step
                 step = step + self.momentum * v if self.nesterov else v

@@ -39,6 +39,7 @@ def test_planted_faults_are_caught(fault):
         (3, (27 + 64 + 1728) ** (1 / 3)),
         (math.inf, 12.0),
         (np.float64(np.inf), 12.0),
+        (np.float32(np.inf), 12.0),
     ],
 )
 def test_norms_by_hand(norm_type, norm):
@@ -219,7 +220,7 @@ def test_parameters(clip):
     for given, error, message in [
         ([], ValueError, "parameters must hold at least one Parameter, got none"),
         (Tanh().parameters(), ValueError, "parameters must hold at least one Parameter, got none"),
-        (mlp([1, 1]), TypeError, r"parameters\[0\] must be a Parameter, got Linear"),
+        (mlp([1, 1]), TypeError, r"iterable of Parameter, got Sequential: pass its parameters\(\)"),
         (Linear(1, 1), TypeError, "parameters must be an iterable of Parameter, got Linear"),
         ([p, p.grad], TypeError, r"parameters\[1\] must be a Parameter, got ndarray"),
         ([p, p], ValueError, "parameters must hold each Parameter once"),

@@ -174,3 +174,16 @@ def test_forward_hooks_look_on_and_can_be_removed():
     assert Linear(2, 1)._forward_hooks == ()
     with pytest.raises(TypeError, match="hook must be a callable, got 3"):
         layer.register_forward_hook(3)
+
+
+def test_a_hook_registered_twice_is_removed_once():
+    layer, seen = ReLU(), []
+
+    def hook(*args):
+        seen.append(args)
+
+    handle, _ = layer.register_forward_hook(hook), layer.register_forward_hook(hook)
+    handle.remove()
+    handle.remove()
+    layer(np.ones(1))
+    assert len(seen) == 1

@@ -238,3 +238,31 @@ def test_residual_refuses_a_wrong_grad_output():
         block.backward(np.ones((1, 2)))
     with pytest.raises(TypeError, match="grad_output must be a NumPy array, got list"):
         block.backward([[1.0, 2.0]] * 3)
+
+
+def test_a_slice_is_a_network_of_the_same_layers():
+    model = mlp([2, 3, 1], rng=0)
+    x = np.ones((4, 2))
+    assert np.array_equal(model[1:](model[:1](x)), model(x))
+    assert model[:2][0] is model[0]
+
+
+def test_a_subclass_of_sequential_registers_its_attributes():
+    class Extended(Sequential):
+        def __init__(self):
+            super().__init__(Linear(2, 1, bias=False))
+            self.after = Linear(1, 1, bias=False)
+
+    assert [name for name, _ in Extended().named_parameters()] == ["0.weight", "after.weight"]
+
+
+def test_mlp_makes_one_activation_for_each_hidden_layer():
+    made = []
+
+    def activation():
+        made.append(Tanh())
+        return made[-1]
+
+    model = mlp([2, 3, 4, 1], activation)
+    assert made == [model[1], model[3]]
+    assert len(model) == 5

@@ -211,7 +211,7 @@ def test_params():
         (p, TypeError, "params must be an iterable of Parameter, got Parameter"),
         (Linear(1, 1), TypeError, "params must be an iterable of Parameter, got Linear"),
         ([p, p.data], TypeError, r"params\[1\] must be a Parameter, got ndarray"),
-        (mlp([1, 1]), TypeError, r"params\[0\] must be a Parameter, got Linear"),
+        (mlp([1, 1]), TypeError, r"iterable of Parameter, got Sequential: pass its parameters\(\)"),
         ([p, Parameter(np.ones(1)), p], ValueError, "params must hold each Parameter once"),
     ]:
         with pytest.raises(error, match=message):

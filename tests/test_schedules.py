@@ -98,6 +98,7 @@ def test_a_rate_that_grows_without_bound_is_refused():
     with pytest.raises(ValueError, match="lr must be finite, got inf"):
         schedule.step()
     assert schedule.optimizer.lr == 1e300
+    assert schedule.last_epoch == 0
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,11 @@ def test_errors_leave_the_rate(make, error, message):
     with pytest.raises(error, match=message):
         make(trained)
     assert trained.lr == 0.5
+
+
+def test_repr():
+    trained = optimizer(0.5)
+    schedule = StepLR(trained, 1, 0.5)
+    schedule.step()
+    assert repr(trained) == "SGD(lr=0.25)"
+    assert repr(schedule) == "StepLR(last_epoch=1)"
