@@ -5,6 +5,10 @@
 read is what runs. Names and meanings follow PyTorch wherever its users know them.
 
 It needs NumPy and nothing else; only ``gradnb.plotting`` needs matplotlib.
+
+To read it, take ``module``, ``layers``, ``activations``, ``losses``, ``network`` and ``optim`` in
+this order: they are all that it takes to train. ``numerical`` compares gradients with differences,
+``monitor`` watches them, and ``datasets`` has something to learn.
 """
 
 from importlib import import_module
@@ -26,21 +30,23 @@ _HOME = {
         *("clip_grad_norm_", "clip_grad_value_"),
     ),
 }
-_MODULES = ("claims", "datasets", "init", "plotting", *_HOME)
-
 __all__ = ["claims", "datasets", "init"]
 __all__ += [name for names in _HOME.values() for name in names]
 
 
 def __getattr__(name):
-    if name in _MODULES:
-        return import_module(f"gradnb.{name}")
     for module, names in _HOME.items():
         if name in names:
             value = globals()[name] = getattr(import_module(f"gradnb.{module}"), name)
             return value
+    if not name.startswith("_"):
+        try:
+            return import_module(f"gradnb.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"gradnb.{name}":
+                raise  # it is there, but something that it needs is not
     raise AttributeError(f"module 'gradnb' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*__all__, *_MODULES, "__version__"})
+    return sorted({*__all__, *_HOME, "plotting", "__version__"})

@@ -20,8 +20,8 @@ class ReLU(Module):
 
     Raises
     ------
-    TypeError
-        In ``forward``, if x is not a float array. Any shape will do.
+    TypeError, ValueError
+        In ``forward``, if x is not a float array, of any shape but ().
 
     Notes
     -----
@@ -39,7 +39,7 @@ class ReLU(Module):
 
     def forward(self, x):
         """Return max(x, 0), of the shape of x."""
-        checks.float_array("x", x)
+        checks.batch("x", x)
         y = np.zeros(x.shape, x.dtype)
         np.maximum(x, y, out=y)  # with the number 0 for the array, NumPy takes up to 4 times longer
         self._remember(x > 0, y)
@@ -67,8 +67,8 @@ class LeakyReLU(Module):
     Raises
     ------
     TypeError, ValueError
-        If `negative_slope` is not a finite number. In ``forward``, if x is not a float array. Any
-        shape will do.
+        If `negative_slope` is not a finite number. In ``forward``, if x is not a float array, of
+        any shape but ().
 
     Examples
     --------
@@ -85,7 +85,7 @@ class LeakyReLU(Module):
 
     def forward(self, x):
         """Return x where it is positive, else a x; of the shape of x."""
-        checks.float_array("x", x)
+        checks.batch("x", x)
         slope = np.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
         y = slope * x
         self._remember(slope, y)
@@ -125,7 +125,7 @@ class PReLU(Module):
     TypeError, ValueError
         If an argument is not what it has to be. In ``forward``, if x is not a float array, is wider
         than `dtype`, or, with a slope for each feature, has not the shape (batch, num_parameters).
-        With one slope, any shape will do.
+        With one slope, any shape but () will do.
 
     Examples
     --------
@@ -148,7 +148,7 @@ class PReLU(Module):
     def forward(self, x):
         """Return x where it is positive, else a x; of the shape of x."""
         if self.num_parameters == 1:
-            checks.float_array("x", x)
+            checks.batch("x", x)
         else:
             checks.rows("x", x, self.num_parameters)
         checks.not_wider("x", x, self.weight.data.dtype, than="the weight")
@@ -177,8 +177,8 @@ class Sigmoid(Module):
 
     Raises
     ------
-    TypeError
-        In ``forward``, if x is not a float array. Any shape will do.
+    TypeError, ValueError
+        In ``forward``, if x is not a float array, of any shape but ().
 
     Notes
     -----
@@ -197,7 +197,7 @@ class Sigmoid(Module):
 
     def forward(self, x):
         """Return 1 / (1 + e⁻ˣ), of the shape of x."""
-        checks.float_array("x", x)
+        checks.batch("x", x)
         e = np.exp(-np.abs(x))  # at most 1, so it cannot overflow
         y = np.where(x >= 0, 1, e) / (1 + e)  # for x < 0, eˣ / (1 + eˣ) is the same number
         self._remember(y, y)
@@ -218,8 +218,8 @@ class Tanh(Module):
 
     Raises
     ------
-    TypeError
-        In ``forward``, if x is not a float array. Any shape will do.
+    TypeError, ValueError
+        In ``forward``, if x is not a float array, of any shape but ().
 
     Notes
     -----
@@ -237,7 +237,7 @@ class Tanh(Module):
 
     def forward(self, x):
         """Return tanh x, of the shape of x."""
-        checks.float_array("x", x)
+        checks.batch("x", x)
         y = np.tanh(x)
         self._remember(y, y)
         return y

@@ -146,7 +146,7 @@ class RMSprop(Optimizer):
         self.alpha = checks.fraction("alpha", alpha)
         self.eps = checks.number("eps", eps, minimum=0)
         self.momentum = checks.number("momentum", momentum, minimum=0, maximum=1)
-        self.centered = bool(centered)
+        self.centered = checks.flag("centered", centered)
         self._s = [np.zeros_like(p.data) for p in self.params]
         self._a = [np.zeros_like(p.data) for p in self.params] if self.centered else None
         self._v = [np.zeros_like(p.data) for p in self.params] if self.momentum else None

@@ -32,6 +32,7 @@ class Alarms:
         if relative is not None and relative <= 1:
             raise ValueError(f"relative must be above 1, got {relative}")
         checks.integer("window", window, minimum=1)
+        warmup = min(20, window) if warmup is None else warmup
         if checks.integer("warmup", warmup, minimum=1) > window:
             raise ValueError(f"warmup must be at most window, {window}, got {warmup}")
         if on_alarm is not None and not callable(on_alarm):

@@ -25,13 +25,17 @@ def number(name, value, minimum=-math.inf, maximum=math.inf):
     """Return `value` as a finite float in [`minimum`, `maximum`]."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum:g}, got {value}")
+        raise ValueError(f"{name} must be at least {minimum:g}, got {value:g}")
     if value > maximum:
-        raise ValueError(f"{name} must be at most {maximum:g}, got {value}")
-    return float(value)
+        raise ValueError(f"{name} must be at most {maximum:g}, got {value:g}")
+    return value
 
 
 def fraction(name, value):
@@ -42,11 +46,21 @@ def fraction(name, value):
     return value
 
 
+def flag(name, value):
+    """Return `value` as a bool, which it must be already: "no" and nan are true, too."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def float_array(name, value):
-    """Return `value`, which must be an array of floating-point numbers already."""
-    if not isinstance(value, np.ndarray):
+    """Return `value`, which must be an array of floating-point numbers already.
+
+    In subclasses such as ``numpy.matrix``, operators mean other things.
+    """
+    if type(value) not in (np.ndarray, np.memmap):
         raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
-    if value.dtype.kind != "f":
+    if value.dtype.kind != "f" or not value.dtype.isnative:
         raise TypeError(
             f"{name} must hold floating-point numbers, got dtype {value.dtype}: "
             f"convert it with {name}.astype(float)"
@@ -59,6 +73,13 @@ def finite(name, value):
     if not np.isfinite(value).all():
         index = tuple(map(int, np.argwhere(~np.isfinite(value))[0]))
         raise ValueError(f"{name} must be finite, got {value[index]} at index {index}")
+    return value
+
+
+def batch(name, value):
+    """Return `value`, which must be a float array of at least one dimension."""
+    if float_array(name, value).ndim == 0:
+        raise ValueError(f"{name} must have at least one dimension, got shape ()")
     return value
 
 
@@ -108,7 +129,7 @@ def float_dtype(name, value):
         dtype = np.dtype(value)
     except TypeError:
         dtype = None
-    if dtype is None or not np.issubdtype(dtype, np.floating):
+    if value is None or dtype is None or dtype.kind != "f" or not dtype.isnative:
         raise TypeError(f"{name} must be a floating-point type, got {value!r}")
     return dtype
 
@@ -116,6 +137,8 @@ def float_dtype(name, value):
 def generator(name, value):
     """Return `value`, a Generator or a seed, as a Generator; None gives a new one each time."""
     try:
+        if isinstance(value, bool):
+            raise TypeError("a bool is no seed")
         return np.random.default_rng(value)
     except (TypeError, ValueError) as error:
         raise type(error)(

@@ -69,6 +69,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     parameters = _parameters(parameters)
     max_norm = _number_or_infinity("max_norm", max_norm, minimum=0)
     norm_type = _number_or_infinity("norm_type", norm_type, minimum=1)
+    checks.flag("error_if_nonfinite", error_if_nonfinite)
     norm = _norm([p.grad for p in parameters], norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(

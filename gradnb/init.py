@@ -35,7 +35,7 @@ def normal(std):
     std = checks.number("std", std, minimum=0)
 
     def draw(shape, rng):
-        return rng.normal(0.0, std, size=shape)
+        return checks.generator("rng", rng).normal(0.0, std, size=shape)
 
     return draw
 
@@ -78,7 +78,7 @@ def he_normal(shape, rng):
     ----------
     shape : tuple
         ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, int or None
         Source of the numbers.
 
     Returns
@@ -89,9 +89,9 @@ def he_normal(shape, rng):
     Raises
     ------
     TypeError, ValueError
-        If `shape` is not two integers of at least 1.
+        If `shape` is not two integers of at least 1, or `rng` is nothing to draw from.
     """
-    fan_in, _ = _fans(shape)
+    fan_in, _, rng = _checked(shape, rng)
     return rng.normal(0.0, math.sqrt(2 / fan_in), size=shape)
 
 
@@ -104,7 +104,7 @@ def glorot_normal(shape, rng):
     ----------
     shape : tuple
         ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, int or None
         Source of the numbers.
 
     Returns
@@ -115,9 +115,9 @@ def glorot_normal(shape, rng):
     Raises
     ------
     TypeError, ValueError
-        If `shape` is not two integers of at least 1.
+        If `shape` is not two integers of at least 1, or `rng` is nothing to draw from.
     """
-    fan_in, fan_out = _fans(shape)
+    fan_in, fan_out, rng = _checked(shape, rng)
     return rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), size=shape)
 
 
@@ -131,7 +131,7 @@ def he_uniform(shape, rng):
     ----------
     shape : tuple
         ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, int or None
         Source of the numbers.
 
     Returns
@@ -142,9 +142,9 @@ def he_uniform(shape, rng):
     Raises
     ------
     TypeError, ValueError
-        If `shape` is not two integers of at least 1.
+        If `shape` is not two integers of at least 1, or `rng` is nothing to draw from.
     """
-    fan_in, _ = _fans(shape)
+    fan_in, _, rng = _checked(shape, rng)
     a = math.sqrt(6 / fan_in)
     return rng.uniform(-a, a, size=shape)
 
@@ -158,7 +158,7 @@ def glorot_uniform(shape, rng):
     ----------
     shape : tuple
         ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, int or None
         Source of the numbers.
 
     Returns
@@ -169,9 +169,9 @@ def glorot_uniform(shape, rng):
     Raises
     ------
     TypeError, ValueError
-        If `shape` is not two integers of at least 1.
+        If `shape` is not two integers of at least 1, or `rng` is nothing to draw from.
     """
-    fan_in, fan_out = _fans(shape)
+    fan_in, fan_out, rng = _checked(shape, rng)
     a = math.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-a, a, size=shape)
 
@@ -186,7 +186,7 @@ def orthogonal(shape, rng):
     ----------
     shape : tuple
         ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
+    rng : numpy.random.Generator, int or None
         Source of the numbers.
 
     Returns
@@ -198,9 +198,9 @@ def orthogonal(shape, rng):
     Raises
     ------
     TypeError, ValueError
-        If `shape` is not two integers of at least 1.
+        If `shape` is not two integers of at least 1, or `rng` is nothing to draw from.
     """
-    fan_in, fan_out = _fans(shape)
+    fan_in, fan_out, rng = _checked(shape, rng)
     tall = (max(fan_in, fan_out), min(fan_in, fan_out))
     q, r = np.linalg.qr(rng.normal(size=tall))
     q *= np.sign(np.diag(r))
@@ -208,20 +208,7 @@ def orthogonal(shape, rng):
 
 
 def initial_weight(name, init, shape, rng, dtype):
-    """Draw the weight of a layer, and refuse an initialiser that does not give one.
-
-    Parameters
-    ----------
-    name : str
-        What the layer calls the argument, for the errors.
-    init : callable
-        ``(shape, rng) -> array``.
-    shape : tuple
-        ``(fan_in, fan_out)``.
-    rng : numpy.random.Generator
-        Source of the numbers.
-    dtype : numpy.dtype
-        Floating-point type of the weight.
+    """Draw the weight of a layer, whose argument `name` is the initialiser `init`.
 
     Returns
     -------
@@ -230,21 +217,22 @@ def initial_weight(name, init, shape, rng, dtype):
 
     Raises
     ------
-    TypeError
-        If `init` is not a callable.
-    ValueError
-        If it returns another shape.
+    TypeError, ValueError
+        If `init` is not a callable, or does not return numbers in that shape.
     """
     if not callable(init):
         raise TypeError(f"{name} must be a callable (shape, rng) -> array, got {init!r}")
-    weight = np.array(init(shape, rng), dtype=dtype)
+    weight = np.asarray(init(shape, rng))
+    if weight.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must return an array of numbers, got dtype {weight.dtype}")
     if weight.shape != shape:
         raise ValueError(f"{name} must return an array of shape {shape}, got {weight.shape}")
-    return weight
+    return weight.astype(dtype, order="C")
 
 
-def _fans(shape):
-    """Return ``(fan_in, fan_out)``, which is the shape itself in the case of a weight matrix."""
+def _checked(shape, rng):
+    """Return fan_in and fan_out, which are the shape of a weight, and the generator."""
     if not isinstance(shape, tuple) or len(shape) != 2:
         raise ValueError(f"shape must be (fan_in, fan_out), got {shape!r}")
-    return [checks.integer(f"shape[{i}]", n, minimum=1) for i, n in enumerate(shape)]
+    fans = [checks.integer(f"shape[{i}]", n, minimum=1) for i, n in enumerate(shape)]
+    return *fans, checks.generator("rng", rng)

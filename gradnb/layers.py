@@ -79,6 +79,7 @@ class Linear(Module):
             checks.integer("in_features", in_features, minimum=1),
             checks.integer("out_features", out_features, minimum=1),
         )
+        bias = checks.flag("bias", bias)
         dtype = checks.float_dtype("dtype", dtype)
         weight = initial_weight("init", init, shape, checks.generator("rng", rng), dtype)
         self.in_features, self.out_features = shape

@@ -60,7 +60,7 @@ class MSELoss:
 
     @staticmethod
     def _check(prediction, target):
-        checks.float_array("prediction", prediction)
+        checks.batch("prediction", prediction)
         checks.same_shape("target", target, prediction.shape, of="prediction")
         if prediction.size == 0:
             raise ValueError(f"prediction must not be empty, got shape {prediction.shape}")

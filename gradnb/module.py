@@ -11,6 +11,7 @@ import numpy as np
 
 from gradnb import checks
 from gradnb.hooks import register
+from gradnb.state import load
 
 
 class Parameter:
@@ -26,12 +27,14 @@ class Parameter:
 
     Raises
     ------
-    TypeError
-        If `data` is not an array of floating-point numbers.
+    TypeError, ValueError
+        If `data` is not an array of floating-point numbers, or is read-only.
     """
 
     def __init__(self, data):
         self.data = checks.float_array("data", data)
+        if not data.flags.writeable:
+            raise ValueError("data must be writeable, since it is learned; got a read-only array")
         self.grad = np.zeros_like(data)
 
     def zero_grad(self):
@@ -181,8 +184,9 @@ class Module:
 
     def train(self, mode=True):
         """Set training mode in this module and all inside it; return the module."""
+        mode = checks.flag("mode", mode)
         for _, module in self.named_modules():
-            module.training = bool(mode)
+            module.training = mode
         return self
 
     def eval(self):
@@ -209,26 +213,10 @@ class Module:
         TypeError
             If `state` is not a dict.
         ValueError
-            If a name is missing, unknown, or has another shape or kind. Then nothing has been
-            changed.
+            If a name is missing or unknown, or an array has another shape or kind, values too large
+            for the type, or cannot be written to. Then nothing has been changed.
         """
-        if not isinstance(state, dict):
-            raise TypeError(f"state must be a dict of arrays, got {type(state).__name__}")
-        own = self._state()
-        arrays = {name: np.asarray(value) for name, value in state.items()}
-        faults = [f"unknown {name} {arrays[name].shape}" for name in arrays if name not in own]
-        for name, array in own.items():
-            given = arrays.get(name)
-            if given is None:
-                faults.append(f"missing {name} {array.shape}")
-            elif given.shape != array.shape:
-                faults.append(f"{name} has shape {given.shape}, expected {array.shape}")
-            elif not np.can_cast(given.dtype, array.dtype, "same_kind"):
-                faults.append(f"{name} has dtype {given.dtype}, expected {array.dtype}")
-        if faults:
-            raise ValueError("state does not fit this module: " + "; ".join(faults))
-        for name, array in own.items():
-            array[...] = arrays[name]
+        load(self._state(), state)
 
     def _state(self):
         parameters = {name: parameter.data for name, parameter in self.named_parameters()}

@@ -39,10 +39,10 @@ class GradientMonitor:
         networks: these are wide and catch what is beyond doubt.
     relative : float or None
         Alarm where ‖g‖₂ is more than this factor above the parameter's own median over its last
-        `window` recorded steps, or ten times in a row as far below; None for never. Single examples
-        scatter more than mini-batches and need a larger factor.
+        `window` recorded steps, or at ten records in a row (at `warmup` if that is less) as far
+        below; None for never. Single examples scatter more than mini-batches.
     window, warmup : int
-        Recorded steps that make the median, and how many must be there before it is trusted.
+        Recorded steps that make the median, and how many, by default 20, must be there first.
     every : int
         Record every so many steps, from step 0 on. Outputs are looked at in every forward pass.
     detail_every : int, optional
@@ -115,7 +115,7 @@ class GradientMonitor:
         high=1e3,
         relative=100.0,
         window=100,
-        warmup=20,
+        warmup=None,
         every=1,
         detail_every=None,
         keep=1000,

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from gradnb import checks
 from gradnb.init import he_normal
-from gradnb.layers import Linear, ReLU
+from gradnb.layers import Linear, PReLU, ReLU
 from gradnb.module import Module
 from gradnb.recurrent import RNN, LastStep
 
@@ -163,7 +163,7 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
         Called once for each hidden layer to make its activation: a class such as `Tanh`. There is
         none after the last layer.
     bias, init, dtype
-        Passed to every `Linear`.
+        Passed to every `Linear`, and the dtype to `PReLU`, which has a parameter of that type.
     rng : numpy.random.Generator, int or None
         Source of the weights, drawn from the first layer to the last.
 
@@ -175,8 +175,8 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than two sizes, one is not an integer of at least 1, or `activation` is a
-        layer instead of what makes one; also as `Linear`.
+        If there are fewer than two sizes, one is not an integer of at least 1, or `activation` does
+        not make a layer, as when it is one; also as `Linear`.
 
     Examples
     --------
@@ -197,6 +197,17 @@ def mlp(sizes, activation=ReLU, *, bias=True, init=he_normal, rng=None, dtype=fl
     modules = []
     for n_in, n_out in pairwise(sizes):
         if modules:
-            modules.append(activation())
+            modules.append(_made(activation, dtype))
         modules.append(Linear(n_in, n_out, bias=bias, init=init, rng=rng, dtype=dtype))
     return Sequential(*modules)
+
+
+def _made(activation, dtype):
+    refused = f"activation must make a layer when called without arguments, got {activation!r}"
+    try:
+        layer = PReLU(dtype=dtype) if activation is PReLU else activation()
+    except TypeError as error:
+        raise TypeError(refused) from error
+    if not isinstance(layer, Module):
+        raise TypeError(f"{refused}, which makes a {type(layer).__name__}")
+    return layer

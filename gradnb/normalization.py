@@ -52,6 +52,11 @@ class BatchNorm1d(Module):
         (batch, num_features) or is wider than `dtype`; in training, if it has fewer than two rows:
         one row is its own mean, so y would be β whatever x is, and every gradient before it 0.
 
+    Notes
+    -----
+    Features as large as 10⁸ are standardised as well as small ones. Only where the squares overflow
+    (from 10¹⁹ on in float32), the variance is infinite and x̂ is 0, as in PyTorch; NumPy warns.
+
     Examples
     --------
     >>> import numpy as np

@@ -79,7 +79,7 @@ class SGD(Optimizer):
     def __init__(self, params, lr, momentum=0, nesterov=False, weight_decay=0):
         super().__init__(params, lr, weight_decay)
         self.momentum = checks.number("momentum", momentum, minimum=0, maximum=1)
-        self.nesterov = bool(nesterov)
+        self.nesterov = checks.flag("nesterov", nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got 0")
         self._v = [np.zeros_like(p.data) for p in self.params] if self.momentum else None

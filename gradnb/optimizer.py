@@ -56,9 +56,21 @@ class Optimizer:
             p.zero_grad()
 
     def step(self):
-        """Change every parameter once, in place, by its current gradient."""
+        """Change every parameter once, in place, by its current gradient.
+
+        Raises
+        ------
+        ValueError
+            If a gradient has been replaced by something of another shape. Then nothing is changed.
+        """
         for handle in self._pre_hooks:
             handle.hook(self, (), {})
+        for i, p in enumerate(self.params):
+            if getattr(p.grad, "shape", None) != p.data.shape:
+                got = getattr(p.grad, "shape", p.grad)
+                raise ValueError(
+                    f"params[{i}].grad must be an array of shape {p.data.shape}, got {got}"
+                )
         self._update()
         for handle in self._post_hooks:
             handle.hook(self, (), {})

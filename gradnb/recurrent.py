@@ -91,6 +91,7 @@ class RNN(Module):
     ):
         self.input_size = checks.integer("input_size", input_size, minimum=1)
         self.hidden_size = checks.integer("hidden_size", hidden_size, minimum=1)
+        bias = checks.flag("bias", bias)
         dtype = checks.float_dtype("dtype", dtype)
         rng = checks.generator("rng", rng)
         ih, hh = (self.input_size, self.hidden_size), (self.hidden_size, self.hidden_size)

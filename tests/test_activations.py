@@ -97,6 +97,8 @@ def test_dtypes(layer):
         (lambda: PReLU(1.5), TypeError, r"num_parameters must be an integer, got 1\.5"),
         (lambda: PReLU(init=None), TypeError, "init must be a number, got None"),
         (lambda: PReLU(dtype=int), TypeError, "dtype must be a floating-point type, got .*int"),
+        (lambda: LeakyReLU()(np.array(1.0)), ValueError, "x must have at least one dimension"),
+        (lambda: ReLU()(np.array(1.0)), ValueError, "x must have at least one dimension"),
         (lambda: LeakyReLU()(np.array([1])), TypeError, "x must hold floating-point .* int64"),
         (lambda: PReLU()([1.0]), TypeError, "x must be a NumPy array, got list"),
         (lambda: PReLU(2)(np.ones((3, 4))), ValueError, r"x .* \(batch, 2\), got \(3, 4\)"),

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "layers": {"numpy", "module", "init", "activations", "normalization"},
     "losses": {"numpy"},
     "measure": {"numpy"},
-    "module": {"numpy", "hooks"},
+    "module": {"numpy", "hooks", "state"},
     "network": {"numpy", "module", "layers", "init", "recurrent"},
     "monitor": {"numpy", "alarms", "attach", "jsonlines", "measure", "nonfinite", "records"},
     "nonfinite": {"measure"},
@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "recurrent": {"numpy", "module", "init"},
     "schedules": {"optimizer"},
     "second_differences": {"numpy", "differences"},
+    "state": {"numpy"},
     "whole_network": {"numpy", "chain", "differences"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
@@ -105,8 +106,11 @@ def test_every_name_is_there():
     for module, names in gradnb._HOME.items():
         for name in names:
             assert getattr(gradnb, name) is getattr(getattr(gradnb, module), name)
+    for path in PACKAGE.glob("[a-z]*.py"):
+        assert getattr(gradnb, path.stem).__name__ == f"gradnb.{path.stem}"
     with pytest.raises(AttributeError, match="module 'gradnb' has no attribute 'Conv2d'"):
         gradnb.Conv2d  # noqa: B018
+    assert not hasattr(gradnb, "__wrapped__")
 
 
 @pytest.mark.parametrize("name", sorted(set(MAY_IMPORT) - {"plotting"}))

@@ -111,3 +111,16 @@ def test_arguments(make, value, error, message):
 def test_shapes(draw, shape, error, message):
     with pytest.raises(error, match=message):
         draw(shape, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        *(init.he_normal, init.he_uniform, init.glorot_normal, init.glorot_uniform),
+        *(init.orthogonal, init.normal(1.0)),
+    ],
+)
+def test_the_generator_may_be_a_seed(draw):
+    assert np.array_equal(draw((3, 2), 5), draw((3, 2), np.random.default_rng(5)))
+    with pytest.raises(TypeError, match=r"rng must be .* got 'a'"):
+        draw((3, 2), "a")

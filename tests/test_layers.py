@@ -204,6 +204,11 @@ def test_linear_sizes(arguments, error, message):
     [
         ({"init": lambda shape, rng: np.ones(3)}, ValueError, r"init .*\(2, 3\), got \(3,\)"),
         ({"init": 0.1}, TypeError, r"init must be a callable .* got 0\.1"),
+        ({"init": lambda shape, rng: np.full(shape, None)}, TypeError, "init must .* dtype object"),
+        ({"init": lambda shape, rng: np.full(shape, "1")}, TypeError, "init must .* dtype <U1"),
+        ({"rng": True}, TypeError, "rng must be .* got True"),
+        ({"bias": "no"}, TypeError, "bias must be True or False, got 'no'"),
+        ({"dtype": None}, TypeError, "dtype must be a floating-point type, got None"),
         ({"rng": "seed"}, TypeError, "rng must be .* got 'seed'"),
         ({"rng": -1}, ValueError, "rng must be .* got -1"),
         ({"dtype": int}, TypeError, "dtype must be a floating-point type, got .*int"),

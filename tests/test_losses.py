@@ -175,3 +175,27 @@ def test_per_example_refuses_what_the_call_refuses():
         MSELoss().per_example(np.ones((2, 3)), np.ones((2, 1)))
     with pytest.raises(ValueError, match="target must hold classes from 0 to 2"):
         CrossEntropyLoss().per_example(np.ones((2, 3)), np.array([0, 3]))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint64])
+def test_every_integer_type_of_classes_will_do(kind):
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(300, 10)), rng.integers(10, size=300)
+    criterion = CrossEntropyLoss()
+    expected = (
+        criterion(logits, target),
+        criterion.backward(),
+        criterion.per_example(logits, target),
+    )
+    actual = criterion(logits, target.astype(kind)), criterion.backward()
+    actual = *actual, criterion.per_example(logits, target.astype(kind))
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_the_loss_keeps_no_reference_to_the_target():
+    criterion, target = CrossEntropyLoss(), np.array([0, 1])
+    criterion(np.zeros((2, 2)), target)
+    expected = criterion.backward()
+    target[:] = 0
+    assert np.array_equal(criterion.backward(), expected)

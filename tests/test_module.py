@@ -131,6 +131,8 @@ def test_load_state_dict_writes_in_place_and_keeps_the_dtype():
         ({"1.bias": np.ones((1, 1))}, r"1\.bias has shape \(1, 1\), expected \(1,\)"),
         ({"1.bias": np.array(["a"])}, r"1\.bias has dtype <U1, expected float64"),
         ({"1.bias": np.array([1j])}, r"1\.bias has dtype complex128, expected float64"),
+        ({"1.bias": np.array([True])}, r"1\.bias has dtype bool, expected float64"),
+        ({"0.weight": [[1.0, 2.0], [3.0]], "1.bias": 1.0}, r"0\.weight .*; 1\.bias has shape \(\)"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(change, message):
@@ -142,6 +144,82 @@ def test_a_state_that_does_not_fit_changes_nothing(change, message):
         model.load_state_dict(state)
     for name, value in model.state_dict().items():
         assert np.array_equal(value, before[name])
+
+
+def test_a_state_too_large_for_the_type_changes_nothing():
+    model = Linear(2, 1, dtype=np.float32, rng=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=r"bias has values too large for float32, up to 1e\+300"):
+        model.load_state_dict({"weight": np.zeros((2, 1)), "bias": np.array([1e300])})
+    assert np.array_equal(model.weight.data, before["weight"])
+    model.load_state_dict({"weight": np.zeros((2, 1)), "bias": np.array([np.inf])})
+    assert model.bias.data.tolist() == [np.inf]
+
+
+def test_a_state_that_cannot_be_written_changes_nothing():
+    model = Linear(2, 1, rng=0)
+    state = {name: value + 1 for name, value in model.state_dict().items()}
+    before = model.weight.data.copy()
+    model.bias.data.flags.writeable = False
+    with pytest.raises(ValueError, match="bias cannot be written to in this module"):
+        model.load_state_dict(state)
+    assert np.array_equal(model.weight.data, before)
+
+
+def test_a_state_may_hold_the_module_s_own_arrays():
+    model = Sequential(Linear(2, 2, rng=0), Linear(2, 2, rng=1))
+    first, second = (layer.weight.data.copy() for layer in model)
+    own = dict(model.named_parameters())
+    swapped = {"0.weight": own["1.weight"].data, "1.weight": own["0.weight"].data}
+    model.load_state_dict({name: p.data for name, p in own.items()} | swapped)
+    assert np.array_equal(model[0].weight.data, second)
+    assert np.array_equal(model[1].weight.data, first)
+
+
+@pytest.mark.parametrize("mode", ["false", None, 0])
+def test_train_takes_true_or_false(mode):
+    with pytest.raises(TypeError, match=f"mode must be True or False, got {mode!r}"):
+        Linear(1, 1).train(mode)
+
+
+def test_a_parameter_can_be_written_to():
+    with pytest.raises(ValueError, match=r"data must be writeable.* got a read-only array"):
+        Parameter(np.broadcast_to(1.0, (3,)))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones((2, 2)).view(np.matrix), np.ma.masked_array(np.ones((2, 2)), mask=True)],
+    ids=["matrix", "masked"],
+)
+def test_arrays_whose_operators_mean_other_things_are_refused(array):
+    name = type(array).__name__
+    layer = Linear(2, 2, rng=0)
+    layer(np.ones((2, 2)))
+    for call in (layer, ReLU(), Parameter):
+        with pytest.raises(TypeError, match=f"must be a NumPy array, got {name}"):
+            call(array)
+    with pytest.raises(TypeError, match=f"grad_output must be a NumPy array, got {name}"):
+        layer.backward(array)
+    assert not layer.weight.grad.any()
+
+
+def test_an_array_on_disk_is_as_good_as_any(tmp_path):
+    x = np.memmap(tmp_path / "x", dtype=float, mode="w+", shape=(4, 3))
+    x[...] = np.arange(12).reshape(4, 3)
+    model, same = mlp([3, 2], rng=0), mlp([3, 2], rng=0)
+    y = model(x)
+    assert type(y) is np.ndarray
+    assert np.array_equal(y, same(np.array(x)))
+    assert np.array_equal(model.backward(y), same.backward(y))
+
+
+def test_foreign_byte_order_is_refused():
+    other = np.ones((2, 2)).astype(np.dtype(float).newbyteorder())
+    with pytest.raises(TypeError, match=r"x must hold floating-point numbers, got dtype .f8"):
+        ReLU()(other)
+    with pytest.raises(TypeError, match="dtype must be a floating-point type"):
+        Linear(2, 2, dtype=other.dtype)
 
 
 def test_load_state_dict_refuses_what_is_no_dict():

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from helpers import check_layer, fourth_order, off_zero, randomise
 
-from gradnb import CrossEntropyLoss, Linear, MSELoss, ReLU, Residual, Sequential, Sigmoid, Tanh, mlp
+from gradnb import (
+    BatchNorm1d,
+    CrossEntropyLoss,
+    Linear,
+    MSELoss,
+    PReLU,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    mlp,
+)
 from gradnb.init import constant
 
 NETS = {
@@ -154,7 +166,9 @@ def test_sequential_errors(modules, error, message):
         ((3,), TypeError, "sizes must be a sequence of integers, got 3"),
         (([3, 1], Tanh()), TypeError, r"activation must be a class .* got Tanh\(\)"),
         (([3, 1], "tanh"), TypeError, "activation must be a class .* got 'tanh'"),
-        (([3, 2, 1], dict), TypeError, r"modules\[1\] must be a Module, got dict"),
+        (([3, 2, 1], dict), TypeError, "activation must make a layer .* got .*dict.* a dict$"),
+        (([3, 2, 1], np.tanh), TypeError, "activation must make a layer .* got <ufunc 'tanh'>"),
+        (([3, 2, 1], BatchNorm1d), TypeError, "activation must make a layer .*BatchNorm1d"),
     ],
 )
 def test_mlp_errors(arguments, error, message):
@@ -266,3 +280,9 @@ def test_mlp_makes_one_activation_for_each_hidden_layer():
     model = mlp([2, 3, 4, 1], activation)
     assert made == [model[1], model[3]]
     assert len(model) == 5
+
+
+def test_mlp_gives_prelu_its_dtype():
+    model = mlp([3, 2, 1], PReLU, dtype=np.float32, rng=0)
+    y = model(np.ones((4, 3), np.float32))
+    assert y.dtype == model.backward(y).dtype == model[1].weight.grad.dtype == np.float32

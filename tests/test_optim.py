@@ -330,3 +330,22 @@ def test_a_tied_parameter_is_stepped_once(optimizer_class):
 def test_the_base_class_has_no_update():
     with pytest.raises(NotImplementedError, match="Optimizer has no _update"):
         Optimizer([Parameter(np.ones(1))], lr=0.1, weight_decay=0).step()
+
+
+@pytest.mark.parametrize("wrong", [None, np.ones(1), np.ones((2, 2)), [1.0, 1.0]])
+def test_a_gradient_of_another_shape_changes_nothing(wrong):
+    first, second = Parameter(np.ones(2)), Parameter(np.ones(2))
+    first.grad += 1
+    optimizer = SGD([first, second], lr=0.1)
+    second.grad = wrong
+    with pytest.raises(
+        ValueError, match=r"params\[1\]\.grad must be an array of shape \(2,\), got"
+    ):
+        optimizer.step()
+    assert first.data.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_number_too_large_for_a_float(value):
+    with pytest.raises(ValueError, match="lr must be finite"):
+        SGD([Parameter(np.ones(1))], lr=value)
