@@ -90,7 +90,7 @@ class Linear(Module):
         """Return x W + b, of shape (batch, out_features)."""
         checks.rows("x", x, self.in_features)
         checks.not_wider("x", x, self.weight.data.dtype, than="the weight")
-        y = x.dot(self.weight.data)
+        y = x @ self.weight.data
         if self.bias is not None:
             y += self.bias.data
         self._remember(x, y)
@@ -98,22 +98,18 @@ class Linear(Module):
 
     def backward(self, grad_output, input_grad=True):
         x = self._recall(grad_output)
-        self.weight.grad += x.T.dot(grad_output)
+        self.weight.grad += x.T @ grad_output
         if self.bias is not None:
-            self.bias.grad += _column_sums(grad_output)
-        return grad_output.dot(self.weight.data.T) if input_grad else None
+            self.bias.grad += _sum_over_batch(grad_output)
+        return grad_output @ self.weight.data.T if input_grad else None
 
     def __repr__(self):
         bias = "" if self.bias is not None else ", bias=False"
         return f"Linear({self.in_features}, {self.out_features}{bias})"
 
 
-# Two things here are for speed, and matter in small networks: ``a.dot(b)`` is a @ b with half the
-# overhead, and the sum over the batch is the product 1ᵀ g, which BLAS computes faster than
-# ``g.sum(axis=0)`` runs.
-
-
-def _column_sums(g):
+def _sum_over_batch(g):
+    """Return ``g.sum(axis=0)`` as the product 1ᵀ g, for which BLAS takes half the time or less."""
     return _ones(len(g), g.dtype).dot(g)
 
 

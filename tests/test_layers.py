@@ -271,3 +271,13 @@ def test_backward_refuses_what_does_not_belong_to_forward(layer):
         layer(np.zeros((3, 2), dtype=np.float32))
         with pytest.raises(TypeError, match="grad_output has dtype float64, wider than the output"):
             layer.backward(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (1000, 50)])
+def test_the_fast_sum_over_the_batch_is_the_sum(shape, dtype):
+    g = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    layer = Linear(1, shape[1], rng=0, dtype=dtype)
+    layer(np.ones((shape[0], 1), dtype))
+    layer.backward(g)
+    close(layer.bias.grad, g.sum(axis=0), "bias", tol=100 * np.finfo(dtype).eps)

@@ -182,14 +182,11 @@ def test_every_integer_type_of_classes_will_do(kind):
     rng = np.random.default_rng(0)
     logits, target = rng.normal(size=(300, 10)), rng.integers(10, size=300)
     criterion = CrossEntropyLoss()
-    expected = (
-        criterion(logits, target),
-        criterion.backward(),
-        criterion.per_example(logits, target),
-    )
-    actual = criterion(logits, target.astype(kind)), criterion.backward()
-    actual = *actual, criterion.per_example(logits, target.astype(kind))
-    for ours, theirs in zip(actual, expected, strict=True):
+    results = []
+    for classes in (target, target.astype(kind)):
+        loss, gradient = criterion(logits, classes), criterion.backward()
+        results.append((loss, gradient, criterion.per_example(logits, classes)))
+    for ours, theirs in zip(*results, strict=True):
         assert np.array_equal(ours, theirs)
 
 
