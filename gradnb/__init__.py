@@ -30,6 +30,29 @@ _HOME = {
         *("clip_grad_norm_", "clip_grad_value_"),
     ),
 }
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # for editors, which read and do not run
+    # ruff: noqa: F401
+    from gradnb import claims, datasets, init
+    from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
+    from gradnb.losses import CrossEntropyLoss, MSELoss
+    from gradnb.module import Module, Parameter
+    from gradnb.monitor import GradientMonitor
+    from gradnb.network import RNN, LastStep, Residual, Sequential, mlp
+    from gradnb.numerical import gradcheck, hessian, numerical_gradient, numerical_gradients
+    from gradnb.optim import (
+        SGD,
+        Adagrad,
+        Adam,
+        AdamW,
+        CosineAnnealingLR,
+        ExponentialLR,
+        RMSprop,
+        StepLR,
+        clip_grad_norm_,
+        clip_grad_value_,
+    )
+
 __all__ = ["claims", "datasets", "init"]
 __all__ += [name for names in _HOME.values() for name in names]
 

@@ -14,7 +14,8 @@ import gradnb
 PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
-    "__init__": set(),
+    "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "monitor", "network"}
+    | {"numerical", "optim"},
     "activations": {"numpy", "module"},
     "adam": {"numpy", "optimizer"},
     "adaptive": {"numpy", "optimizer"},
@@ -111,6 +112,17 @@ def test_every_name_is_there():
     with pytest.raises(AttributeError, match="module 'gradnb' has no attribute 'Conv2d'"):
         gradnb.Conv2d  # noqa: B018
     assert not hasattr(gradnb, "__wrapped__")
+
+
+def test_editors_read_the_same_names():
+    """They cannot run ``__getattr__``, so the names stand under TYPE_CHECKING a second time."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    read = {}
+    for node in block.body:
+        read.setdefault(node.module, set()).update(alias.name for alias in node.names)
+    lazy = {f"gradnb.{module}": set(names) for module, names in gradnb._HOME.items()}
+    assert read == lazy | {"gradnb": {"claims", "datasets", "init"}}
 
 
 @pytest.mark.parametrize("name", sorted(set(MAY_IMPORT) - {"plotting"}))
