@@ -199,6 +199,11 @@ def test_linear_sizes(arguments, error, message):
         Linear(*arguments)
 
 
+def test_an_initialiser_is_given_a_generator():
+    layer = Linear(2, 3, init=lambda shape, rng: rng.normal(size=shape), rng=5)
+    assert np.array_equal(layer.weight.data, np.random.default_rng(5).normal(size=(2, 3)))
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

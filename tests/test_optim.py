@@ -195,6 +195,7 @@ def test_the_training_step_learns():
         ({"momentum": math.nan}, ValueError, "momentum must be finite, got nan"),
         ({"weight_decay": -1}, ValueError, "weight_decay must be at least 0, got -1"),
         ({"weight_decay": math.nan}, ValueError, "weight_decay must be finite, got nan"),
+        ({"momentum": 0.9, "nesterov": 1}, TypeError, "nesterov must be True or False, got 1"),
         ({"nesterov": True}, ValueError, "nesterov=True needs a momentum above 0, got 0"),
     ],
 )
@@ -208,7 +209,7 @@ def test_params():
     for params, error, message in [
         ([], ValueError, "params must hold at least one Parameter, got none"),
         (Tanh().parameters(), ValueError, "params must hold at least one Parameter, got none"),
-        (p, TypeError, "params must be an iterable of Parameter, got Parameter"),
+        (p, TypeError, "params must be an iterable of Parameter, got Parameter$"),
         (Linear(1, 1), TypeError, "params must be an iterable of Parameter, got Linear"),
         ([p, p.data], TypeError, r"params\[1\] must be a Parameter, got ndarray"),
         (mlp([1, 1]), TypeError, r"iterable of Parameter, got Sequential: pass its parameters\(\)"),
