@@ -204,6 +204,11 @@ def test_an_initialiser_is_given_a_generator():
     assert np.array_equal(layer.weight.data, np.random.default_rng(5).normal(size=(2, 3)))
 
 
+def test_the_weight_lies_row_after_row_whatever_an_initialiser_returns():
+    layer = Linear(2, 3, init=lambda shape, rng: np.asfortranarray(np.ones(shape)))
+    assert layer.weight.data.flags.c_contiguous
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -461,6 +462,13 @@ def test_log(tmp_path):
     assert json.loads(stream.getvalue())["step"] == 0
 
 
+def test_a_log_needs_no_more_than_write():
+    lines = []
+    monitor = GradientMonitor(Linear(1, 1), log=SimpleNamespace(write=lines.append))
+    monitor.step()
+    assert json.loads("".join(lines))["step"] == 0
+
+
 def test_a_killed_run_leaves_its_lines(tmp_path):
     path = tmp_path / "run.jsonl"
     code = f"""
@@ -482,16 +490,21 @@ while True:
     assert len(whole) > 10
 
 
-class Nothing:
+class Named:
+    def __init__(self, **parameters):
+        self.parameters = parameters
+
     def named_parameters(self):
-        return []
+        return self.parameters.items()
 
 
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
         ({"model": 3}, TypeError, r"model must have named_parameters\(\), got int"),
-        ({"model": Nothing()}, ValueError, "model must have parameters, got a Nothing"),
+        ({"model": Named()}, ValueError, "model must have parameters, got a Named"),
+        ({"model": Named(w=np.ones(1))}, TypeError, "w must have .data and .grad, got ndarray"),
+        ({"model": Named(w=SimpleNamespace(grad=1))}, TypeError, "w must have .data and .grad"),
         ({"optimizer": 3}, TypeError, "optimizer must have register_step_pre_hook .*got int"),
         ({"optimizer": "other"}, ValueError, "optimizer must hold parameters of model"),
         ({"low": -1}, ValueError, "low must be at least 0, got -1"),
@@ -544,6 +557,32 @@ def test_shared_parameters_count_once():
     assert monitor.names == ("0.weight", "0.bias", "1.bias")
     total = math.sqrt(sum((p.grad**2).sum() for p in model.parameters()))
     assert monitor.records[0]["norm"] == pytest.approx(total, rel=1e-12)
+
+
+def test_a_parameter_without_a_gradient_is_passed_over():
+    model, log = mlp([2, 3, 1], rng=0), io.StringIO()
+    monitor = GradientMonitor(model, log=log)
+    model[0].bias.grad = None
+    model[0].weight.grad += 1
+    model[2].weight.grad += np.nan
+    monitor.step()
+    assert np.isnan(monitor.history("0.bias")).all()
+    assert json.loads(log.getvalue())["parameters"]["0.bias"] is None
+    model[2].weight.grad[...] = 0
+    monitor.step()
+    assert monitor.records[1]["norm"] == pytest.approx(math.sqrt(6))
+
+
+def test_an_optimiser_may_have_groups_as_in_pytorch():
+    model = mlp([2, 3, 1], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    optimizer.param_groups = [{"params": [p]} for p in optimizer.params[1:]]
+    optimizer.params = []
+    with GradientMonitor(model, optimizer) as monitor:
+        optimizer.step()
+    assert len(monitor.records) == 1
+    with pytest.raises(ValueError, match="optimizer must hold parameters of model"):
+        GradientMonitor(Linear(1, 1), optimizer)
 
 
 def test_anything_with_named_parameters_will_do():
