@@ -62,6 +62,6 @@ def spelt(value):
     """Return `value` with every float that JSON does not know as a string."""
     if isinstance(value, dict):
         return {key: spelt(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [spelt(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -234,7 +234,6 @@ class GradientMonitor:
             if self._log is not None and not self._closed:
                 self._log.write(self._records.latest() | {"alarms": [*self._alarms.fresh]})
             self._alarms.fresh.clear()
-            self._rows = None
         self._step += 1
 
     def _update_ratio(self, name, row, before):
