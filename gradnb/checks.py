@@ -92,7 +92,7 @@ def rows(name, value, features):
 
 
 def sequences(name, value, features=None):
-    """Return `value`, a float array of shape (batch, time, `features`) with at least one step.
+    """Refuse what is no float array of shape (batch, time, `features`) with at least one step.
 
     With None, any number of features will do.
     """
@@ -102,7 +102,6 @@ def sequences(name, value, features=None):
         raise ValueError(f"{name} must have shape {expected}, got {value.shape}")
     if value.shape[1] == 0:
         raise ValueError(f"{name} must have at least one time step, got shape {value.shape}")
-    return value
 
 
 def not_wider(name, value, dtype, than):
@@ -112,7 +111,6 @@ def not_wider(name, value, dtype, than):
             f"{name} has dtype {value.dtype}, wider than {than}, {dtype}: "
             f"convert it with {name}.astype(numpy.{dtype})"
         )
-    return value
 
 
 def same_shape(name, value, shape, of):
