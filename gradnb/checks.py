@@ -77,18 +77,16 @@ def finite(name, value):
 
 
 def batch(name, value):
-    """Return `value`, which must be a float array of at least one dimension."""
+    """Refuse what is no float array of at least one dimension."""
     if float_array(name, value).ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got shape ()")
-    return value
 
 
 def rows(name, value, features):
-    """Return `value`, which must be a float array of shape (batch, `features`)."""
+    """Refuse what is no float array of shape (batch, `features`)."""
     float_array(name, value)
     if value.ndim != 2 or value.shape[1] != features:
         raise ValueError(f"{name} must have shape (batch, {features}), got {value.shape}")
-    return value
 
 
 def sequences(name, value, features=None):
@@ -114,11 +112,10 @@ def not_wider(name, value, dtype, than):
 
 
 def same_shape(name, value, shape, of):
-    """Return `value`, which must be a float array with exactly the shape of `of`."""
+    """Refuse what is no float array with exactly the shape of `of`."""
     float_array(name, value)
     if value.shape != shape:
         raise ValueError(f"{name} must have the shape of {of}, {shape}, got {value.shape}")
-    return value
 
 
 def float_dtype(name, value):

@@ -209,6 +209,12 @@ def test_the_weight_lies_row_after_row_whatever_an_initialiser_returns():
     assert layer.weight.data.flags.c_contiguous
 
 
+def test_numbers_and_flags_of_numpy_become_those_of_python():
+    layer = Linear(np.int64(2), np.uint8(3), bias=np.True_)
+    assert (type(layer.in_features), type(layer.out_features)) == (int, int)
+    assert layer.bias.shape == (3,)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -228,6 +228,11 @@ def test_an_alarm_is_over_after_a_window_without_it():
     assert [step for step, *_ in alarms_of([2, 1, 1, 1, 2], **options)] == [0, 4]
 
 
+def test_one_threshold_can_do_without_the_other():
+    assert alarms_of([1e5], high=None, relative=None) == []
+    assert alarms_of([1e-9], low=None, relative=None) == []
+
+
 def test_a_gradient_of_zero_needs_no_threshold():
     text = "step 0: norm of the gradient of w is 0"
     assert alarms_of([0.0], low=None, relative=None) == [(0, "zero", 0.0, text)]
@@ -582,6 +587,10 @@ def test_hooks_are_removed_whatever_happens(tmp_path):
     with pytest.raises(ZeroDivisionError):
         GradientMonitor(model, optimizer, log=tmp_path / "log")
     assert hooks(model, optimizer) == bare
+    model[2].register_forward_hook = broken
+    with pytest.raises(ZeroDivisionError):
+        GradientMonitor(model)
+    assert hooks(model, optimizer) == bare
 
 
 def test_copies_are_not_watched():
@@ -671,6 +680,12 @@ while True:
     assert len(whole) > 10
 
 
+def closed():
+    file = io.StringIO()
+    file.close()
+    return file
+
+
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
@@ -693,6 +708,7 @@ while True:
         ({"detail_every": 0}, ValueError, "detail_every must be at least 1"),
         ({"keep": 0}, ValueError, "keep must be at least 1"),
         ({"log": 3}, TypeError, "log must be a path or a text file open for writing, got 3"),
+        ({"log": closed()}, TypeError, "log must be a path or a text file open for writing"),
         ({"log": io.BytesIO()}, TypeError, "log must be a path or a text file"),
         ({"on_alarm": 3}, TypeError, "on_alarm must be a callable, got 3"),
     ],
