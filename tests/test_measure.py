@@ -113,7 +113,8 @@ def test_a_tensor_takes_its_norm_itself(dtype):
     tensor = Tensor([3.0, 4.0], dtype)
     assert norm(tensor) == 5
     assert type(norm(tensor)) is float
-    assert tensor.sums
+    tensor.norm = lambda: np.float64(7)
+    assert norm(tensor) == 7
 
 
 @pytest.mark.parametrize(

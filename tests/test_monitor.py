@@ -415,6 +415,16 @@ def test_large_finite_gradients_are_finite():
     assert monitor.history("bias", "l2")[0] == pytest.approx(1e-40, rel=1e-4)
 
 
+def test_a_norm_too_large_for_a_float_is_high_and_that_of_nothing_is_0():
+    w, empty = Parameter(np.ones(2)), Parameter(np.zeros((0, 2)))
+    monitor = GradientMonitor(Named(w=w, empty=empty))
+    w.grad[...] = 1.7e308
+    monitor.step()
+    assert kinds(monitor) == ["high", "zero"]
+    assert monitor.history("w").tolist() == [math.inf]
+    assert monitor.history("empty", "zero_fraction").tolist() == [0]
+
+
 def test_it_changes_nothing():
     x, y = problem()
     states = []
@@ -641,6 +651,7 @@ def test_log(tmp_path):
     assert lines[2]["parameters"]["0.weight"]["l1"] in ("nan", "inf")
     assert [alarm["kind"] for alarm in lines[1]["alarms"]] == ["nonfinite gradient"]
     assert lines[1]["alarms"][0]["value"] == "nan"
+    assert lines[0]["alarms"] == lines[2]["alarms"] == [], "an alarm is in one line only"
     with pytest.raises(FileExistsError, match="log must be a new file"):
         GradientMonitor(model, optimizer, log=path)
     assert len(path.read_text().splitlines()) == 3

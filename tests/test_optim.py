@@ -204,6 +204,10 @@ def test_rates(options, error, message):
         SGD([Parameter(np.ones(1))], **{"lr": 0.1} | options)
 
 
+def test_a_flag_of_numpy_becomes_one_of_python():
+    assert SGD([Parameter(np.ones(1))], 0.1, momentum=0.9, nesterov=np.True_).nesterov is True
+
+
 def test_params():
     p = Parameter(np.ones(1))
     for params, error, message in [
