@@ -524,6 +524,17 @@ def test_a_changed_rate_is_seen_in_the_ratio():
     assert 50 < first / second < 200
 
 
+def test_an_update_too_large_for_a_float_is_no_weight_that_is_not_finite():
+    w = Parameter(np.array([-1.7e308]))
+    optimizer = SGD([w], lr=0.0)
+    optimizer.register_step_post_hook(lambda *args: w.data.fill(1.7e308))
+    monitor = GradientMonitor(Named(w=w), optimizer)
+    w.grad += 1
+    optimizer.step()
+    assert kinds(monitor) == []
+    assert monitor.history("w", "update_ratio").tolist() == [math.inf]
+
+
 def test_the_ratio_of_weights_that_are_0_and_stay_so_is_0():
     model = Linear(1, 1)
     optimizer = SGD(model.parameters(), lr=0.1)

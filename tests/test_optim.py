@@ -350,6 +350,16 @@ def test_a_gradient_of_another_shape_changes_nothing(wrong):
     assert first.data.tolist() == [1, 1]
 
 
+def test_a_gradient_that_a_hook_replaces_is_looked_at():
+    w = Parameter(np.ones(2))
+    optimizer = SGD([w], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *args: setattr(w, "grad", np.ones((2, 2))))
+    with pytest.raises(
+        ValueError, match=r"params\[0\]\.grad must be an array of shape \(2,\), got"
+    ):
+        optimizer.step()
+
+
 @pytest.mark.parametrize("value", [10**400, -(10**400)])
 def test_a_number_too_large_for_a_float(value):
     with pytest.raises(ValueError, match="lr must be finite"):
