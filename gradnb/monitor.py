@@ -239,10 +239,9 @@ class GradientMonitor:
     def _update_ratio(self, name, row, before):
         if self._optimizer is None:
             return
-        data = self._named[name].data
-        update = distance(flat(data), self._copies[name])
-        sound = math.isfinite(row["l2"]) and math.isfinite(before)
-        if not math.isfinite(update) and not is_finite(data) and sound:
+        update = distance(flat(self._named[name].data), self._copies[name])
+        fine = math.isfinite(update) or is_finite(self._named[name].data)
+        if not fine and math.isfinite(row["l2"]) and math.isfinite(before):
             text = f"{name} is not finite after the step; its gradient is, and it was before"
             self._nonfinite("nonfinite update", name, text)
         row["update_ratio"] = update / before if before else math.inf if update else 0.0
