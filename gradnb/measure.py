@@ -116,7 +116,7 @@ def sum_and_zeros(x):
     for start in range(0, x.size, CHUNK):
         sizes = np.abs(x[start : start + CHUNK])
         total += float(sizes.sum())
-        zeros += np.count_nonzero(sizes == 0)
+        zeros += int(np.count_nonzero(sizes == 0))
     if math.isinf(total):
         total = float(np.abs(x).sum(dtype=np.result_type(x, np.float64)))
     return total, zeros

@@ -97,6 +97,7 @@ def test_what_is_finite_in_a_tensor(keeps):
     assert is_finite(Tensor([1.0, np.nan], keeps=keeps)) is False
     assert is_finite(Tensor([3e38, 3e38], np.float32, keeps)) is True
     assert is_finite(Tensor([1, 2], int, keeps)) is True
+    assert is_finite(Tensor([1j], complex, keeps)) is True
 
 
 def test_what_is_finite_in_other_things():
@@ -146,4 +147,5 @@ def test_distance_and_sum():
     with np.errstate(over="ignore"):
         total = sum_and_zeros(np.array([3e38, -3e38, 0.0], np.float32))
     assert total == (pytest.approx(6e38, rel=1e-6), 1)
+    assert [*map(type, sum_and_zeros(np.ones(3, np.float32)))] == [float, int]
     assert sum_and_zeros(np.zeros(0)) == (0, 0)

@@ -228,6 +228,25 @@ def test_an_alarm_is_over_after_a_window_without_it():
     assert [step for step, *_ in alarms_of([2, 1, 1, 1, 2], **options)] == [0, 4]
 
 
+def test_the_median_is_renewed_after_as_many_records_as_a_fall_takes():
+    (found,) = alarms_of([2.0] * 5 + [8.0] * 4 + [50.0], window=5, relative=10)
+    assert found[:3] == (9, "rise", 20.0)
+
+
+@pytest.mark.parametrize(
+    ("norms", "options", "kind"),
+    [
+        ([2.0, 2.0, 4.0], {"high": 4}, "rise"),
+        ([2.0, 2.0, 3.0], {"high": 2.5}, "high"),
+        ([3.0, 3.0, 1.0, 1.0], {"low": 1}, "fall"),
+        ([3.0, 3.0, 2.0, 2.0], {"low": 2.5}, "low"),
+    ],
+)
+def test_a_norm_at_a_threshold_is_not_beyond_it(norms, options, kind):
+    found = alarms_of(norms, warmup=2, relative=1.5, **options)
+    assert [found_kind for _, found_kind, _, _ in found] == [kind]
+
+
 def test_one_threshold_can_do_without_the_other():
     assert alarms_of([1e5], high=None, relative=None) == []
     assert alarms_of([1e-9], low=None, relative=None) == []
@@ -338,6 +357,23 @@ def test_a_number_that_stops_being_finite_between_two_modules():
         assert kinds(monitor) == []
         monitor.step()
     assert monitor.alarms[0]["message"] == f"step 0: {text}", "forward() of the model had no end"
+
+
+class After(Module):
+    def __init__(self):
+        self.inner = Linear(2, 1, rng=0)
+
+    def forward(self, x):
+        return self.inner(x) / 0.0
+
+
+@np.errstate(all="ignore")
+def test_a_container_may_make_its_own_output():
+    model = After()
+    with GradientMonitor(model) as monitor:
+        model(np.ones((1, 2)))
+    text = "step 0: output of the model (After) is not finite; its input is finite"
+    assert [alarm["message"] for alarm in monitor.alarms] == [text]
 
 
 def test_a_module_may_be_called_without_inputs():
@@ -533,6 +569,17 @@ def test_an_update_too_large_for_a_float_is_no_weight_that_is_not_finite():
     optimizer.step()
     assert kinds(monitor) == []
     assert monitor.history("w", "update_ratio").tolist() == [math.inf]
+
+
+def test_an_alarm_may_close_the_monitor(tmp_path):
+    w = Parameter(np.ones(1))
+    optimizer = SGD([w], lr=0.1)
+    optimizer.register_step_post_hook(lambda *args: w.data.fill(np.inf))
+    options = {"log": tmp_path / "log", "on_alarm": lambda alarm: monitor.close()}
+    monitor = GradientMonitor(Named(w=w), optimizer, **options)
+    w.grad += 1
+    optimizer.step()
+    assert kinds(monitor) == ["nonfinite update"]
 
 
 def test_the_ratio_of_weights_that_are_0_and_stay_so_is_0():

@@ -192,8 +192,12 @@ def test_errors(make, error, message):
         make()
 
 
-def test_one_row_in_training_is_refused_and_changes_nothing():
+def test_one_row_in_training_and_a_wider_type_are_refused_and_change_nothing():
     layer = BatchNorm1d(2)
     with pytest.raises(ValueError, match=r"x must have at least 2 rows .* got shape \(1, 2\)"):
         layer(np.ones((1, 2)))
+    assert layer.running_mean.tolist() == [0, 0]
+    layer = BatchNorm1d(2, dtype=np.float32)
+    with pytest.raises(TypeError, match="x has dtype float64, wider than the weight, float32"):
+        layer(np.ones((3, 2)))
     assert layer.running_mean.tolist() == [0, 0]
