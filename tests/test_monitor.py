@@ -399,6 +399,7 @@ def test_an_input_or_a_weight_that_is_not_finite():
         model(np.array([[1.0, np.nan]]))
         model.backward(np.ones((1, 1)))
         assert monitor.alarms[-1]["message"] == "step 0: input of the model is not finite"
+        assert (monitor.alarms[-1]["kind"], monitor.alarms[-1]["name"]) == ("nonfinite input", "")
         model.zero_grad()
         optimizer.step()
         model[2].weight.data[0, 0] = np.inf
