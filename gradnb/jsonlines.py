@@ -39,7 +39,7 @@ class JsonLines:
         else:
             try:
                 target.write("")
-            except (AttributeError, TypeError, ValueError, OSError) as error:
+            except (AttributeError, TypeError, ValueError) as error:
                 raise TypeError(
                     f"log must be a path or a text file open for writing, got {target!r}"
                 ) from error

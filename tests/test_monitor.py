@@ -716,6 +716,8 @@ def test_log(tmp_path):
     assert len(path.read_text().splitlines()) == 3
     with pytest.raises(OSError, match="missing"):
         GradientMonitor(model, optimizer, log=str(tmp_path / "missing" / "log"))
+    with path.open() as reader, pytest.raises(TypeError, match="text file open for writing"):
+        GradientMonitor(model, optimizer, log=reader)
     stream = io.StringIO()
     with GradientMonitor(model, optimizer, log=stream):
         optimizer.step()
