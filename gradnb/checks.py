@@ -77,22 +77,20 @@ def finite(name, value):
 
 
 def batch(name, value):
-    """Return `value`, which must be a float array of at least one dimension."""
+    """Refuse what is no float array of at least one dimension."""
     if float_array(name, value).ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got shape ()")
-    return value
 
 
 def rows(name, value, features):
-    """Return `value`, which must be a float array of shape (batch, `features`)."""
+    """Refuse what is no float array of shape (batch, `features`)."""
     float_array(name, value)
     if value.ndim != 2 or value.shape[1] != features:
         raise ValueError(f"{name} must have shape (batch, {features}), got {value.shape}")
-    return value
 
 
 def sequences(name, value, features=None):
-    """Return `value`, a float array of shape (batch, time, `features`) with at least one step.
+    """Refuse what is no float array of shape (batch, time, `features`) with at least one step.
 
     With None, any number of features will do.
     """
@@ -102,7 +100,6 @@ def sequences(name, value, features=None):
         raise ValueError(f"{name} must have shape {expected}, got {value.shape}")
     if value.shape[1] == 0:
         raise ValueError(f"{name} must have at least one time step, got shape {value.shape}")
-    return value
 
 
 def not_wider(name, value, dtype, than):
@@ -112,15 +109,13 @@ def not_wider(name, value, dtype, than):
             f"{name} has dtype {value.dtype}, wider than {than}, {dtype}: "
             f"convert it with {name}.astype(numpy.{dtype})"
         )
-    return value
 
 
 def same_shape(name, value, shape, of):
-    """Return `value`, which must be a float array with exactly the shape of `of`."""
+    """Refuse what is no float array with exactly the shape of `of`."""
     float_array(name, value)
     if value.shape != shape:
         raise ValueError(f"{name} must have the shape of {of}, {shape}, got {value.shape}")
-    return value
 
 
 def float_dtype(name, value):

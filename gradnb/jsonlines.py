@@ -39,7 +39,7 @@ class JsonLines:
         else:
             try:
                 target.write("")
-            except (AttributeError, TypeError, ValueError, OSError) as error:
+            except (AttributeError, TypeError, ValueError) as error:
                 raise TypeError(
                     f"log must be a path or a text file open for writing, got {target!r}"
                 ) from error
@@ -62,6 +62,6 @@ def spelt(value):
     """Return `value` with every float that JSON does not know as a string."""
     if isinstance(value, dict):
         return {key: spelt(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [spelt(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

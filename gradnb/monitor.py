@@ -234,14 +234,14 @@ class GradientMonitor:
             if self._log is not None and not self._closed:
                 self._log.write(self._records.latest() | {"alarms": [*self._alarms.fresh]})
             self._alarms.fresh.clear()
-            self._rows = None
         self._step += 1
 
     def _update_ratio(self, name, row, before):
         if self._optimizer is None:
             return
         update = distance(flat(self._named[name].data), self._copies[name])
-        if not math.isfinite(update) and math.isfinite(row["l2"]) and math.isfinite(before):
+        fine = math.isfinite(update) or is_finite(self._named[name].data)
+        if not fine and math.isfinite(row["l2"]) and math.isfinite(before):
             text = f"{name} is not finite after the step; its gradient is, and it was before"
             self._nonfinite("nonfinite update", name, text)
         row["update_ratio"] = update / before if before else math.inf if update else 0.0

@@ -65,7 +65,7 @@ class ForwardWatch:
         this = f"{name or 'the model'} ({kind})"
         if given is not None:
             self._report("nonfinite output", name, f"output of {this} is not finite{given}")
-        elif name and is_finite(model_inputs):
+        elif is_finite(model_inputs):
             text = f"input of {this} is not finite, but every output before it is"
             self._report("nonfinite input", name, text)
         else:

@@ -193,6 +193,7 @@ def test_numbers(optimizer_class, names, value, error, message):
     [
         (RMSprop, {"alpha": 1}, ValueError, "alpha must be below 1, got 1.0"),
         (RMSprop, {"momentum": 1.5}, ValueError, "momentum must be at most 1, got 1.5"),
+        (RMSprop, {"centered": "no"}, TypeError, "centered must be True or False, got 'no'"),
         (Adam, {"betas": (1.0, 0.9)}, ValueError, r"betas\[0\] must be below 1, got 1.0"),
         (AdamW, {"betas": (0.9, 1)}, ValueError, r"betas\[1\] must be below 1, got 1.0"),
         (Adam, {"betas": 0.9}, TypeError, "betas must be a pair of numbers, got 0.9"),

@@ -116,7 +116,7 @@ def test_a_tied_parameter_counts_once():
 def test_the_norm_neither_overflows_nor_vanishes(norm_type, dtype, size):
     (p,) = parameters([size, -size], dtype=dtype)
     expected = float(p.grad[0]) * 2 ** (1 / norm_type)
-    assert clip_grad_norm_(p, math.inf, norm_type) == pytest.approx(expected, rel=1e-12)
+    assert clip_grad_norm_(p, math.inf, norm_type) == pytest.approx(expected, rel=1e-12, abs=0)
     before = p.grad.copy()
     clip_grad_norm_(p, 1.0, norm_type)
     if size > 1:
@@ -202,6 +202,7 @@ def test_values_of_float32():
         (lambda p: clip_grad_norm_(p, 1, 0), ValueError, "norm_type must be at least 1, got 0"),
         (lambda p: clip_grad_norm_(p, 1, math.nan), ValueError, "norm_type must be finite"),
         (lambda p: clip_grad_norm_(p, 1, None), TypeError, "norm_type must be a number, got None"),
+        (lambda p: clip_grad_norm_(p, 1, 2, "no"), TypeError, "error_if_nonfinite must be .* 'no'"),
         (lambda p: clip_grad_value_(p, -1), ValueError, "clip_value must be at least 0, got -1"),
         (lambda p: clip_grad_value_(p, math.nan), ValueError, "clip_value must be finite, got nan"),
         (lambda p: clip_grad_value_(p, None), TypeError, "clip_value must be a number, got None"),

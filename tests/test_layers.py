@@ -199,6 +199,22 @@ def test_linear_sizes(arguments, error, message):
         Linear(*arguments)
 
 
+def test_an_initialiser_is_given_a_generator():
+    layer = Linear(2, 3, init=lambda shape, rng: rng.normal(size=shape), rng=5)
+    assert np.array_equal(layer.weight.data, np.random.default_rng(5).normal(size=(2, 3)))
+
+
+def test_the_weight_lies_row_after_row_whatever_an_initialiser_returns():
+    layer = Linear(2, 3, init=lambda shape, rng: np.asfortranarray(np.ones(shape)))
+    assert layer.weight.data.flags.c_contiguous
+
+
+def test_numbers_and_flags_of_numpy_become_those_of_python():
+    layer = Linear(np.int64(2), np.uint8(3), bias=np.True_)
+    assert (type(layer.in_features), type(layer.out_features)) == (int, int)
+    assert layer.bias.shape == (3,)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

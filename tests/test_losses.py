@@ -171,10 +171,18 @@ def test_the_loss_is_the_mean_over_the_examples():
 
 
 def test_per_example_refuses_what_the_call_refuses():
-    with pytest.raises(ValueError, match="target must have the shape of prediction"):
+    with pytest.raises(ValueError, match=r"target .* prediction, \(2, 3\), got \(2, 1\)"):
         MSELoss().per_example(np.ones((2, 3)), np.ones((2, 1)))
     with pytest.raises(ValueError, match="target must hold classes from 0 to 2"):
         CrossEntropyLoss().per_example(np.ones((2, 3)), np.array([0, 3]))
+
+
+def test_a_refused_call_changes_nothing():
+    criterion = MSELoss()
+    criterion(np.array([[1.0, 3.0]]), np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="target must have the shape of prediction"):
+        criterion(np.ones((1, 2)), np.ones((2, 2)))
+    assert criterion.backward().tolist() == [[1, 3]]
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint64])

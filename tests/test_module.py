@@ -146,6 +146,21 @@ def test_a_state_that_does_not_fit_changes_nothing(change, message):
         assert np.array_equal(value, before[name])
 
 
+@pytest.mark.parametrize("error", [TypeError, RuntimeError])
+def test_a_value_that_gives_no_array_changes_nothing(error):
+    """PyTorch's tensors do so on another device, or with a gradient to follow."""
+
+    class Elsewhere:
+        def __array__(self, *args, **kwargs):
+            raise error("cannot be converted")
+
+    model = Linear(2, 1, rng=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match="not fit this module: bias cannot be converted"):
+        model.load_state_dict({"weight": np.zeros((2, 1)), "bias": Elsewhere()})
+    assert np.array_equal(model.weight.data, before["weight"])
+
+
 def test_a_state_too_large_for_the_type_changes_nothing():
     model = Linear(2, 1, dtype=np.float32, rng=0)
     before = model.state_dict()

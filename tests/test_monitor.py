@@ -1,6 +1,7 @@
 """GradientMonitor on gradnb models: figures, alarms, log, memory, and that it only looks."""
 
 import copy
+import inspect
 import io
 import json
 import math
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,6 +184,91 @@ def test_relative_alarms_need_no_fixed_threshold():
     assert monitor.alarms[0]["threshold"] == pytest.approx(10 * monitor.history("weight")[0])
 
 
+class Named:
+    def __init__(self, **parameters):
+        self.parameters = parameters
+
+    def named_parameters(self):
+        return self.parameters.items()
+
+
+def alarms_of(norms, **options):
+    """Return step, kind, threshold and message of the alarms that such norms raise."""
+    w = Parameter(np.ones(1))
+    monitor = GradientMonitor(Named(w=w), **options)
+    for norm in norms:
+        w.grad[...] = norm
+        monitor.step()
+    return [(a["step"], a["kind"], a["threshold"], a["message"]) for a in monitor.alarms]
+
+
+@pytest.mark.parametrize(
+    ("options", "warmup"),
+    [({}, 20), ({"window": 5}, 5), ({"warmup": 4}, 4), ({"warmup": 20, "low": None}, 20)],
+)
+def test_a_median_needs_its_warmup(options, warmup):
+    options = {"relative": 1.5} | options
+    assert alarms_of([2.0] * (warmup - 1) + [3.5], **options) == []
+    text = f"step {warmup}: norm of the gradient of w is 3.5, its recent median 2"
+    assert alarms_of([2.0] * warmup + [3.5], **options) == [(warmup, "rise", 3.0, text)]
+
+
+def test_a_fall_takes_as_many_records_as_a_median():
+    found = alarms_of([2.0, 2.0, 0.1, 2.0, 0.1, 0.1], warmup=2, window=100)
+    assert found == []
+    found = alarms_of([2.0, 2.0, 0.1, 0.1], warmup=2, relative=10)
+    text = "step 3: norm of the gradient of w is 0.1, its recent median 2"
+    assert found == [(3, "fall", 0.2, text)]
+    assert alarms_of([2.0, 2.0, 0.1], warmup=2, relative=10) == []
+
+
+def test_an_alarm_is_over_after_a_window_without_it():
+    options = {"high": 1, "relative": None, "window": 3}
+    assert [step for step, *_ in alarms_of([2, 1, 1, 2], **options)] == [0]
+    assert [step for step, *_ in alarms_of([2, 1, 1, 1, 2], **options)] == [0, 4]
+
+
+def test_the_median_is_renewed_after_as_many_records_as_a_fall_takes():
+    (found,) = alarms_of([2.0] * 5 + [8.0] * 4 + [50.0], window=5, relative=10)
+    assert found[:3] == (9, "rise", 20.0)
+
+
+@pytest.mark.parametrize(
+    ("norms", "options", "kind"),
+    [
+        ([2.0, 2.0, 4.0], {"high": 4}, "rise"),
+        ([2.0, 2.0, 3.0], {"high": 2.5}, "high"),
+        ([3.0, 3.0, 1.0, 1.0], {"low": 1}, "fall"),
+        ([3.0, 3.0, 2.0, 2.0], {"low": 2.5}, "low"),
+    ],
+)
+def test_a_norm_at_a_threshold_is_not_beyond_it(norms, options, kind):
+    found = alarms_of(norms, warmup=2, relative=1.5, **options)
+    assert [found_kind for _, found_kind, _, _ in found] == [kind]
+
+
+def test_one_threshold_can_do_without_the_other():
+    assert alarms_of([1e5], high=None, relative=None) == []
+    assert alarms_of([1e-9], low=None, relative=None) == []
+
+
+def test_a_gradient_of_zero_needs_no_threshold():
+    text = "step 0: norm of the gradient of w is 0"
+    assert alarms_of([0.0], low=None, relative=None) == [(0, "zero", 0.0, text)]
+
+
+def test_the_median_is_that_of_the_window():
+    text = "step 5: norm of the gradient of w is 20, its recent median 3"
+    assert alarms_of([5, 1, 3, 2, 4, 20], warmup=5, relative=4) == [(5, "rise", 12.0, text)]
+    assert alarms_of([9, 9, 9, 9, 9, 5, 1, 3, 2, 4, 20], window=5, relative=4)[-1][2] == 12
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_norm_that_is_not_finite_is_held_against_no_threshold(value):
+    found = alarms_of([1.0] * 3 + [value] * 5 + [1.0], warmup=3, relative=2)
+    assert [kind for _, kind, _, _ in found] == ["nonfinite gradient"]
+
+
 def test_an_alarm_is_raised_once_until_it_has_been_over():
     model = Linear(1, 1)
     optimizer, seen = SGD(model.parameters(), lr=0.0), []
@@ -218,6 +306,92 @@ def test_where_an_output_stops_being_finite():
     assert (alarm["name"], alarm["threshold"]) == ("1", None)
 
 
+def test_what_follows_from_an_output_that_is_not_finite_is_not_reported():
+    model = mlp([2, 3, 1], rng=0)
+    monitor = GradientMonitor(model)
+    model[0].weight.data[...] = np.inf
+    with np.errstate(all="ignore"):
+        model(np.ones((1, 2)))
+        model.backward(np.full((1, 1), np.nan))
+    monitor.step()
+    assert kinds(monitor) == ["nonfinite output"]
+    model.zero_grad()
+    for _ in range(3):
+        monitor.step()
+    assert monitor.alarms[0]["last"] == 0
+
+
+class InPlace(Module):
+    def forward(self, x):
+        x /= 0.0
+        return x
+
+
+def test_an_output_that_is_the_input_is_looked_at_again():
+    model = Sequential(Linear(2, 2, rng=0), InPlace(), Linear(2, 1, rng=0))
+    monitor = GradientMonitor(model)
+    with np.errstate(all="ignore"):
+        model(np.ones((1, 2)))
+    assert monitor.alarms[0]["name"] == "1"
+
+
+class Between(Module):
+    def __init__(self):
+        self.first, self.second = Linear(2, 2, rng=0), Linear(2, 1, rng=1)
+
+    def forward(self, x):
+        return self.second(self.first(x) / 0.0)
+
+
+@np.errstate(all="ignore")
+def test_a_number_that_stops_being_finite_between_two_modules():
+    model, x = Between(), np.ones((1, 2))
+    with GradientMonitor(model) as monitor:
+        model(x)
+    text = "input of second (Linear) is not finite, but every output before it is"
+    (alarm,) = monitor.alarms
+    assert (alarm["kind"], alarm["name"]) == ("nonfinite input", "second")
+    assert alarm["message"] == f"step 0: {text}"
+    with GradientMonitor(model) as monitor:
+        model.second(x * np.nan)
+        assert kinds(monitor) == []
+        monitor.step()
+    assert monitor.alarms[0]["message"] == f"step 0: {text}", "forward() of the model had no end"
+
+
+class After(Module):
+    def __init__(self):
+        self.inner = Linear(2, 1, rng=0)
+
+    def forward(self, x):
+        return self.inner(x) / 0.0
+
+
+@np.errstate(all="ignore")
+def test_a_container_may_make_its_own_output():
+    model = After()
+    with GradientMonitor(model) as monitor:
+        model(np.ones((1, 2)))
+    text = "step 0: output of the model (After) is not finite; its input is finite"
+    assert [alarm["message"] for alarm in monitor.alarms] == [text]
+
+
+def test_a_module_may_be_called_without_inputs():
+    """PyTorch's hooks are not told of inputs that are passed by name."""
+    model = Linear(2, 1, rng=0)
+    with GradientMonitor(model) as monitor:
+        (handle,) = model._forward_hooks
+        handle.hook(model, (), np.array([[np.nan]]))
+    assert monitor.alarms[0]["message"] == "step 0: output of the model (Linear) is not finite"
+
+
+def test_no_output_is_kept_alive():
+    model = Linear(2, 1, rng=0)
+    with GradientMonitor(model):
+        output = weakref.ref(model(np.ones((1, 2))))
+        assert output() is None
+
+
 def test_an_input_or_a_weight_that_is_not_finite():
     model = mlp([2, 3, 1], rng=0)
     optimizer = SGD(model.parameters(), lr=0.1)
@@ -225,6 +399,7 @@ def test_an_input_or_a_weight_that_is_not_finite():
         model(np.array([[1.0, np.nan]]))
         model.backward(np.ones((1, 1)))
         assert monitor.alarms[-1]["message"] == "step 0: input of the model is not finite"
+        assert (monitor.alarms[-1]["kind"], monitor.alarms[-1]["name"]) == ("nonfinite input", "")
         model.zero_grad()
         optimizer.step()
         model[2].weight.data[0, 0] = np.inf
@@ -250,7 +425,10 @@ def test_a_gradient_or_an_update_that_is_not_finite():
         assert np.array_equal(model[0].weight.grad, before, equal_nan=True), "repaired"
     gradients = [a for a in monitor.alarms if a["kind"].startswith("nonfinite")]
     assert [(a["kind"], a["name"]) for a in gradients] == [("nonfinite gradient", "0.bias")]
-    assert "between 2.weight and it" in gradients[0]["message"]
+    assert gradients[0]["message"] == (
+        "step 0: gradient of 0.bias is not finite, every output is; "
+        "it arises between 2.weight and it"
+    )
     assert math.isnan(monitor.history("0.weight", "l2")[0])
 
     model = Linear(2, 1, rng=0)
@@ -272,6 +450,16 @@ def test_large_finite_gradients_are_finite():
     assert monitor.history("weight", "l2")[0] == pytest.approx(3e38 * math.sqrt(2), rel=1e-6)
     assert monitor.history("weight", "l1")[0] == pytest.approx(6e38, rel=1e-6)
     assert monitor.history("bias", "l2")[0] == pytest.approx(1e-40, rel=1e-4)
+
+
+def test_a_norm_too_large_for_a_float_is_high_and_that_of_nothing_is_0():
+    w, empty = Parameter(np.ones(2)), Parameter(np.zeros((0, 2)))
+    monitor = GradientMonitor(Named(w=w, empty=empty))
+    w.grad[...] = 1.7e308
+    monitor.step()
+    assert kinds(monitor) == ["high", "zero"]
+    assert monitor.history("w").tolist() == [math.inf]
+    assert monitor.history("empty", "zero_fraction").tolist() == [0]
 
 
 def test_it_changes_nothing():
@@ -333,6 +521,22 @@ def test_every_and_details():
     assert np.flatnonzero(np.isfinite(monitor.history("0.weight", "l1"))).tolist() == [0, 20]
 
 
+def test_defaults():
+    options = [*inspect.signature(GradientMonitor).parameters.values()][2:]
+    assert {option.name: option.default for option in options} == {
+        **{"low": 1e-7, "high": 1e3, "relative": 100, "window": 100, "warmup": None},
+        **{"every": 1, "detail_every": None, "keep": 1000, "log": None, "on_alarm": None},
+    }
+
+
+@pytest.mark.parametrize(("size", "detailed"), [(100_000, [True, True]), (100_001, [True, False])])
+def test_the_size_from_which_details_are_rarer(size, detailed):
+    monitor = GradientMonitor(Named(w=Parameter(np.ones(size))))
+    monitor.step()
+    monitor.step()
+    assert np.isfinite(monitor.history("w", "l1")).tolist() == detailed
+
+
 def test_only_the_last_alarms_are_kept():
     model = Linear(3, 1, rng=0)
     optimizer = SGD(model.parameters(), lr=0.1)
@@ -355,6 +559,58 @@ def test_a_changed_rate_is_seen_in_the_ratio():
         optimizer.step()
     first, second = monitor.history("weight", "update_ratio")
     assert 50 < first / second < 200
+
+
+def test_an_update_too_large_for_a_float_is_no_weight_that_is_not_finite():
+    w = Parameter(np.array([-1.7e308]))
+    optimizer = SGD([w], lr=0.0)
+    optimizer.register_step_post_hook(lambda *args: w.data.fill(1.7e308))
+    monitor = GradientMonitor(Named(w=w), optimizer)
+    w.grad += 1
+    optimizer.step()
+    assert kinds(monitor) == []
+    assert monitor.history("w", "update_ratio").tolist() == [math.inf]
+
+
+def test_an_alarm_may_close_the_monitor(tmp_path):
+    w = Parameter(np.ones(1))
+    optimizer = SGD([w], lr=0.1)
+    optimizer.register_step_post_hook(lambda *args: w.data.fill(np.inf))
+    options = {"log": tmp_path / "log", "on_alarm": lambda alarm: monitor.close()}
+    monitor = GradientMonitor(Named(w=w), optimizer, **options)
+    w.grad += 1
+    optimizer.step()
+    assert kinds(monitor) == ["nonfinite update"]
+
+
+def test_the_ratio_of_weights_that_are_0_and_stay_so_is_0():
+    model = Linear(1, 1)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    monitor = GradientMonitor(model, optimizer)
+    optimizer.step()
+    assert monitor.history("bias", "update_ratio").tolist() == [0]
+
+
+def test_a_parameter_may_change_its_shape_and_its_type():
+    w = Parameter(np.ones(2))
+    optimizer = SGD([w], lr=0.25)
+    monitor = GradientMonitor(Named(w=w), optimizer)
+    for shape, dtype in [((2,), np.float32), ((3,), np.float32), ((3,), float)]:
+        w.data, w.grad = np.full(shape, 1 / 3, dtype), np.full(shape, 1 / 3, dtype)
+        optimizer.step()
+    np.testing.assert_allclose(monitor.history("w", "update_ratio"), 0.25, rtol=1e-6)
+    assert monitor.history("w", "update_ratio")[2] == pytest.approx(0.25, rel=1e-14)
+
+
+def test_weights_that_are_not_finite_bring_no_warning():
+    model = Linear(1, 1)
+    model.weight.data[...] = np.inf
+    optimizer = SGD(model.parameters(), lr=0.1)
+    monitor = GradientMonitor(model, optimizer)
+    model.weight.grad += 1
+    model.bias.grad += 1
+    optimizer.step()
+    assert kinds(monitor) == ["nonfinite weight"]
 
 
 def test_without_an_optimizer():
@@ -399,6 +655,10 @@ def test_hooks_are_removed_whatever_happens(tmp_path):
     optimizer.register_step_post_hook = broken
     with pytest.raises(ZeroDivisionError):
         GradientMonitor(model, optimizer, log=tmp_path / "log")
+    assert hooks(model, optimizer) == bare
+    model[2].register_forward_hook = broken
+    with pytest.raises(ZeroDivisionError):
+        GradientMonitor(model)
     assert hooks(model, optimizer) == bare
 
 
@@ -450,15 +710,25 @@ def test_log(tmp_path):
     assert lines[2]["parameters"]["0.weight"]["l1"] in ("nan", "inf")
     assert [alarm["kind"] for alarm in lines[1]["alarms"]] == ["nonfinite gradient"]
     assert lines[1]["alarms"][0]["value"] == "nan"
+    assert lines[0]["alarms"] == lines[2]["alarms"] == [], "an alarm is in one line only"
     with pytest.raises(FileExistsError, match="log must be a new file"):
         GradientMonitor(model, optimizer, log=path)
     assert len(path.read_text().splitlines()) == 3
     with pytest.raises(OSError, match="missing"):
         GradientMonitor(model, optimizer, log=str(tmp_path / "missing" / "log"))
+    with path.open() as reader, pytest.raises(TypeError, match="text file open for writing"):
+        GradientMonitor(model, optimizer, log=reader)
     stream = io.StringIO()
     with GradientMonitor(model, optimizer, log=stream):
         optimizer.step()
     assert json.loads(stream.getvalue())["step"] == 0
+
+
+def test_a_log_needs_no_more_than_write():
+    lines = []
+    monitor = GradientMonitor(Linear(1, 1), log=SimpleNamespace(write=lines.append))
+    monitor.step()
+    assert json.loads("".join(lines))["step"] == 0
 
 
 def test_a_killed_run_leaves_its_lines(tmp_path):
@@ -482,16 +752,19 @@ while True:
     assert len(whole) > 10
 
 
-class Nothing:
-    def named_parameters(self):
-        return []
+def closed():
+    file = io.StringIO()
+    file.close()
+    return file
 
 
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
         ({"model": 3}, TypeError, r"model must have named_parameters\(\), got int"),
-        ({"model": Nothing()}, ValueError, "model must have parameters, got a Nothing"),
+        ({"model": Named()}, ValueError, "model must have parameters, got a Named"),
+        ({"model": Named(w=np.ones(1))}, TypeError, "w must have .data and .grad, got ndarray"),
+        ({"model": Named(w=SimpleNamespace(grad=1))}, TypeError, "w must have .data and .grad"),
         ({"optimizer": 3}, TypeError, "optimizer must have register_step_pre_hook .*got int"),
         ({"optimizer": "other"}, ValueError, "optimizer must hold parameters of model"),
         ({"low": -1}, ValueError, "low must be at least 0, got -1"),
@@ -507,6 +780,7 @@ class Nothing:
         ({"detail_every": 0}, ValueError, "detail_every must be at least 1"),
         ({"keep": 0}, ValueError, "keep must be at least 1"),
         ({"log": 3}, TypeError, "log must be a path or a text file open for writing, got 3"),
+        ({"log": closed()}, TypeError, "log must be a path or a text file open for writing"),
         ({"log": io.BytesIO()}, TypeError, "log must be a path or a text file"),
         ({"on_alarm": 3}, TypeError, "on_alarm must be a callable, got 3"),
     ],
@@ -544,6 +818,32 @@ def test_shared_parameters_count_once():
     assert monitor.names == ("0.weight", "0.bias", "1.bias")
     total = math.sqrt(sum((p.grad**2).sum() for p in model.parameters()))
     assert monitor.records[0]["norm"] == pytest.approx(total, rel=1e-12)
+
+
+def test_a_parameter_without_a_gradient_is_passed_over():
+    model, log = mlp([2, 3, 1], rng=0), io.StringIO()
+    monitor = GradientMonitor(model, log=log)
+    model[0].bias.grad = None
+    model[0].weight.grad += 1
+    model[2].weight.grad += np.nan
+    monitor.step()
+    assert np.isnan(monitor.history("0.bias")).all()
+    assert json.loads(log.getvalue())["parameters"]["0.bias"] is None
+    model[2].weight.grad[...] = 0
+    monitor.step()
+    assert monitor.records[1]["norm"] == pytest.approx(math.sqrt(6))
+
+
+def test_an_optimiser_may_have_groups_as_in_pytorch():
+    model = mlp([2, 3, 1], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    optimizer.param_groups = [{"params": [p]} for p in optimizer.params[1:]]
+    optimizer.params = []
+    with GradientMonitor(model, optimizer) as monitor:
+        optimizer.step()
+    assert len(monitor.records) == 1
+    with pytest.raises(ValueError, match="optimizer must hold parameters of model"):
+        GradientMonitor(Linear(1, 1), optimizer)
 
 
 def test_anything_with_named_parameters_will_do():

@@ -60,6 +60,10 @@ def test_running_statistics():
     assert layer.running_var.tolist() == [0.75 * 2.75]
     assert mean is layer.running_mean
     assert var is layer.running_var
+    layer = BatchNorm1d(1, momentum=1)
+    layer(np.array([[1.0], [2.0], [6.0]]))
+    assert layer.running_mean.tolist() == [3]
+    assert layer.running_var.tolist() == [7]  # 14 / 2; with two rows, 2 / 1 and 2 · 1 are the same
 
 
 def test_evaluation_uses_the_running_statistics_and_leaves_them():
@@ -144,6 +148,7 @@ def test_state_holds_the_running_statistics():
         *("1.running_mean", "1.running_var"),
     ]
     assert [name for name, _ in model.named_buffers()] == ["1.running_mean", "1.running_var"]
+    assert [name for name, _ in model[1].named_buffers()] == ["running_mean", "running_var"]
     other = Sequential(Linear(2, 3, rng=1), BatchNorm1d(3))
     mean = other[1].running_mean
     other.load_state_dict(state)
@@ -172,6 +177,7 @@ def test_defaults():
         (lambda: BatchNorm1d(2.0), TypeError, r"num_features must be an integer, got 2\.0"),
         (lambda: BatchNorm1d(2, eps=0), ValueError, "eps must be above 0.* got 0"),
         (lambda: BatchNorm1d(2, eps=-1), ValueError, "eps must be at least 0, got -1"),
+        (lambda: BatchNorm1d(2, momentum=-1), ValueError, "momentum must be at least 0, got -1"),
         (lambda: BatchNorm1d(2, momentum=1.1), ValueError, r"momentum must be at most 1, got 1\.1"),
         (lambda: BatchNorm1d(2, momentum=None), TypeError, "momentum must be a number, got None"),
         (lambda: BatchNorm1d(2, dtype=int), TypeError, "dtype must be a floating-point type"),
@@ -186,8 +192,12 @@ def test_errors(make, error, message):
         make()
 
 
-def test_one_row_in_training_is_refused_and_changes_nothing():
+def test_one_row_in_training_and_a_wider_type_are_refused_and_change_nothing():
     layer = BatchNorm1d(2)
     with pytest.raises(ValueError, match=r"x must have at least 2 rows .* got shape \(1, 2\)"):
         layer(np.ones((1, 2)))
+    assert layer.running_mean.tolist() == [0, 0]
+    layer = BatchNorm1d(2, dtype=np.float32)
+    with pytest.raises(TypeError, match="x has dtype float64, wider than the weight, float32"):
+        layer(np.ones((3, 2)))
     assert layer.running_mean.tolist() == [0, 0]

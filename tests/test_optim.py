@@ -195,6 +195,7 @@ def test_the_training_step_learns():
         ({"momentum": math.nan}, ValueError, "momentum must be finite, got nan"),
         ({"weight_decay": -1}, ValueError, "weight_decay must be at least 0, got -1"),
         ({"weight_decay": math.nan}, ValueError, "weight_decay must be finite, got nan"),
+        ({"momentum": 0.9, "nesterov": 1}, TypeError, "nesterov must be True or False, got 1"),
         ({"nesterov": True}, ValueError, "nesterov=True needs a momentum above 0, got 0"),
     ],
 )
@@ -203,12 +204,16 @@ def test_rates(options, error, message):
         SGD([Parameter(np.ones(1))], **{"lr": 0.1} | options)
 
 
+def test_a_flag_of_numpy_becomes_one_of_python():
+    assert SGD([Parameter(np.ones(1))], 0.1, momentum=0.9, nesterov=np.True_).nesterov is True
+
+
 def test_params():
     p = Parameter(np.ones(1))
     for params, error, message in [
         ([], ValueError, "params must hold at least one Parameter, got none"),
         (Tanh().parameters(), ValueError, "params must hold at least one Parameter, got none"),
-        (p, TypeError, "params must be an iterable of Parameter, got Parameter"),
+        (p, TypeError, "params must be an iterable of Parameter, got Parameter$"),
         (Linear(1, 1), TypeError, "params must be an iterable of Parameter, got Linear"),
         ([p, p.data], TypeError, r"params\[1\] must be a Parameter, got ndarray"),
         (mlp([1, 1]), TypeError, r"iterable of Parameter, got Sequential: pass its parameters\(\)"),
@@ -343,6 +348,16 @@ def test_a_gradient_of_another_shape_changes_nothing(wrong):
     ):
         optimizer.step()
     assert first.data.tolist() == [1, 1]
+
+
+def test_a_gradient_that_a_hook_replaces_is_looked_at():
+    w = Parameter(np.ones(2))
+    optimizer = SGD([w], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *args: setattr(w, "grad", np.ones((2, 2))))
+    with pytest.raises(
+        ValueError, match=r"params\[0\]\.grad must be an array of shape \(2,\), got"
+    ):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400)])

@@ -385,6 +385,7 @@ def test_sizes(arguments, error, message):
             ValueError,
             r"^hidden_init must return an array of shape \(3, 3\), got \(2, 3\)",
         ),
+        ({"bias": "no"}, TypeError, "bias must be True or False, got 'no'"),
         ({"rng": "seed"}, TypeError, "rng must be .* got 'seed'"),
         ({"rng": -1}, ValueError, "rng must be .* got -1"),
         ({"dtype": int}, TypeError, "dtype must be a floating-point type, got .*int"),
