@@ -149,7 +149,7 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
         model.load_state_dict(state)
         for name, p in parameters.items():
             p.grad[...] = before[name]
-    if raise_exception and not report:
+    if raise_exception and (report.mismatches or report.modified):
         raise GradcheckError(str(report))
     return report
 

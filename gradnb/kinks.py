@@ -12,7 +12,9 @@ import numpy as np
 
 from gradnb.differences import probe, steps
 
-POINTS = 8  # beside x; enough for each unit at a kink to be on both of its sides
+POINTS = 8
+MORE_POINTS = 64
+STEPS = (1, 0.1, 0.01, 0.001)
 
 
 class Nearby:
@@ -43,22 +45,39 @@ class Nearby:
         return single + (single - double) / 3
 
     def kinks(self, name, doubtful, allowed):
-        """Return those of the doubtful entries, of which all is right but for a kink at hand."""
-        slopes = {i: [*self.slopes(name, i), *self.slopes(name, i, 0.01)] for i in doubtful}
+        """Return the doubtful entries that a kink explains: right beside x, and jumping there."""
+        slopes = {i: [s for t in STEPS for s in self.slopes(name, i, t)] for i in doubtful}
         agreed, refuted = set(), set()
         for seed in range(POINTS if doubtful else 0):
             with self._moved(seed):
                 gradient = self.gradients()[name]
                 for index in doubtful:
+                    slopes[index].append(gradient[index])
                     value = self.extrapolated(name, index)
                     error = abs(gradient[index] - value)
-                    slopes[index].append(gradient[index])
                     if error <= allowed:
                         agreed.add(index)
-                    elif not abs(value - np.mean(self.slopes(name, index, 0.5))) > error / 100:
-                        refuted.add(index)  # the step does not matter, so no kink is near here
-        explained = {i for i, difference in doubtful.items() if np.ptp(slopes[i]) >= difference}
-        return (agreed & explained) - refuted
+                    elif self._is_smooth(name, index, value, error):
+                        refuted.add(index)
+
+        def unexplained():
+            return {i for i in agreed - refuted if not np.ptp(slopes[i]) >= doubtful[i]}
+
+        for seed in range(POINTS, MORE_POINTS):
+            if not unexplained():
+                break
+            with self._moved(seed):
+                gradient = self.gradients()[name]
+            for index in unexplained():
+                slopes[index].append(gradient[index])
+        return agreed - refuted - unexplained()
+
+    def _is_smooth(self, name, index, value, error):
+        """Tell whether no kink within a step can have caused this error."""
+        half = np.mean(self.slopes(name, index, 0.5))
+        # What is left of right − left as the step goes to 0: nothing, or the jump of a kink here
+        jump = 2 * np.diff(self.slopes(name, index, 0.1)) - np.diff(self.slopes(name, index, 0.2))
+        return not (abs(value - half) > error / 100 or abs(jump) > error / 2)
 
     @contextlib.contextmanager
     def _moved(self, seed):
