@@ -1,7 +1,8 @@
 """A second look at single entries of a gradient that disagree with their differences.
 
-A difference over a kink is wrong though the gradient is right. So the entries are compared again
-beside x, where the kink is not.
+A difference over a kink is wrong though the gradient is right. So an entry that disagrees is
+compared again beside x, where the kink is not. It was right at x if it is right there, and if the
+slopes around x differ by as much as the entry and its difference.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import numpy as np
 
 from gradnb.differences import probe, steps
 
-POINTS = 8
-MORE_POINTS = 64
-STEPS = (1, 0.1, 0.01, 0.001)
+POINTS = 8  # beside x, at which differences are taken
+MORE_POINTS = 64  # at which the gradient alone is taken, where many units are at their kinks
+FRACTIONS = (1, 0.1, 0.01, 0.001)  # of the step, since kinks may be closer than one step
 
 
 class Nearby:
@@ -45,8 +46,24 @@ class Nearby:
         return single + (single - double) / 3
 
     def kinks(self, name, doubtful, allowed):
-        """Return the doubtful entries that a kink explains: right beside x, and jumping there."""
-        slopes = {i: [s for t in STEPS for s in self.slopes(name, i, t)] for i in doubtful}
+        """Return the entries that disagree at x only because a kink is near.
+
+        Parameters
+        ----------
+        name : str
+            The array they are in.
+        doubtful : dict of tuple to float
+            By how much the gradient and the difference at x differ, by the entry's index.
+        allowed : float
+            By how much they may differ at another point.
+
+        Returns
+        -------
+        set of tuple
+            The indices at which the gradient agrees at a point beside x, disagrees at none where
+            there is no kink, and jumps by enough to explain the difference at x.
+        """
+        slopes = {i: [s for t in FRACTIONS for s in self.slopes(name, i, t)] for i in doubtful}
         agreed, refuted = set(), set()
         for seed in range(POINTS if doubtful else 0):
             with self._moved(seed):
@@ -57,7 +74,7 @@ class Nearby:
                     error = abs(gradient[index] - value)
                     if error <= allowed:
                         agreed.add(index)
-                    elif self._is_smooth(name, index, value, error):
+                    elif not self._kink_within_a_step(name, index, value, error):
                         refuted.add(index)
 
         def unexplained():
@@ -72,12 +89,15 @@ class Nearby:
                 slopes[index].append(gradient[index])
         return agreed - refuted - unexplained()
 
-    def _is_smooth(self, name, index, value, error):
-        """Tell whether no kink within a step can have caused this error."""
+    def _kink_within_a_step(self, name, index, value, error):
+        """Tell whether a kink may have caused an error of this size, or the error is real.
+
+        Away from kinks the value does not depend on the step, and right − left goes to 0 with it.
+        """
         half = np.mean(self.slopes(name, index, 0.5))
-        # What is left of right − left as the step goes to 0: nothing, or the jump of a kink here
-        jump = 2 * np.diff(self.slopes(name, index, 0.1)) - np.diff(self.slopes(name, index, 0.2))
-        return not (abs(value - half) > error / 100 or abs(jump) > error / 2)
+        narrow, wide = (np.diff(self.slopes(name, index, times)) for times in (0.1, 0.2))
+        jump = 2 * narrow - wide  # right − left, extrapolated to a step of 0
+        return abs(value - half) > error / 100 or abs(jump) > error / 2
 
     @contextlib.contextmanager
     def _moved(self, seed):
