@@ -76,8 +76,7 @@ class Chain:
         layer = self.modules[k]
         return (
             type(layer) is Linear
-            and all(self.users(p) == [k] for p in layer.parameters())
-            and all(self.first_use(p) == k for p in layer.parameters())
+            and all(self.users(p) == [k] and self.first_use(p) == k for p in layer.parameters())
             and len({p.data.dtype for p in layer.parameters()}) == 1
             and all(self.as_assumed[k:])
         )
