@@ -83,7 +83,8 @@ class Nearby:
         for seed in range(POINTS, MORE_POINTS):
             if not unexplained():
                 break
-            with self._moved(seed):
+            # Nearer and nearer too, where some of the units stay on their side of the kink
+            with self._moved(seed, size=10.0 ** -(seed % 6)):
                 gradient = self.gradients()[name]
             for index in unexplained():
                 slopes[index].append(gradient[index])
@@ -100,13 +101,13 @@ class Nearby:
         return abs(value - half) > error / 100 or abs(jump) > error / 2
 
     @contextlib.contextmanager
-    def _moved(self, seed):
+    def _moved(self, seed, size=1.0):
         rng = np.random.default_rng(seed)
         before = {name: array.copy() for name, array in self.arrays.items()}
         try:
             for array in self.arrays.values():
                 far = np.minimum(100 * steps(array, self.eps), 0.5 * np.maximum(1, np.abs(array)))
-                array += (far * rng.uniform(-1, 1, size=array.shape)).astype(array.dtype)
+                array += (size * far * rng.uniform(-1, 1, size=array.shape)).astype(array.dtype)
             yield
         finally:
             for name, array in self.arrays.items():
