@@ -8,14 +8,18 @@ from faults import LAYERS, LOSSES, ReLUInPlaceForward, TanhInPlace, build
 from helpers import off_zero, randomise
 
 from gradnb import (
+    RNN,
+    BatchNorm1d,
     CrossEntropyLoss,
     GradcheckError,
+    LastStep,
     LeakyReLU,
     Linear,
     Module,
     MSELoss,
     PReLU,
     ReLU,
+    Residual,
     Sequential,
     Sigmoid,
     Tanh,
@@ -369,6 +373,123 @@ class TanhTwice(Tanh):
         return 2 * super().backward(grad_output)
 
 
+def test_the_report_says_what_rounding_hides():
+    class Slightly(Tanh):
+        def backward(self, grad_output, input_grad=True):
+            return super().backward(grad_output) * 1.0001
+
+    rng, criterion, x, y = problem()
+    double = randomise(mlp([3, 4, 3], Tanh, rng=rng), rng)
+    report = gradcheck(double, criterion, x, y)
+    assert list(report.hidden) == list(report.errors)
+    assert max(report.hidden.values()) < 1e-7
+    assert "hidden" not in str(report)
+    single = mlp([3, 4, 3], dtype=np.float32)
+    single.load_state_dict(double.state_dict())
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    report = gradcheck(Sequential(single[0], Slightly(), single[2]), criterion, x, y, tol=1e-3)
+    for name, size in report.hidden.items():
+        assert 1e-4 < size < 0.1
+        line = f"  {name}: errors below {size:.1g} are hidden by rounding"
+        assert (line in str(report)) == (size > 1e-3)
+    assert max(report.hidden.values()) > 1e-3
+    size = 3 * max(report.hidden.values())
+    Slightly.backward = lambda self, g, input_grad=True: Tanh.backward(self, g) * (1 + size)
+    with pytest.raises(GradcheckError, match=r"0.weight"):
+        gradcheck(Sequential(single[0], Slightly(), single[2]), criterion, x, y, tol=1e-3)
+
+
+def test_a_report_shows_itself():
+    rng, criterion, x, y = problem()
+    report = gradcheck(build(Linear, rng), criterion, x, y)
+    assert repr(report) == str(report) == "gradcheck passed (relative tolerance 1e-07)"
+    assert issubclass(GradcheckError, AssertionError)
+
+
+@pytest.mark.parametrize("raise_after", [None, 1, 2, 3, 4, 30])
+@pytest.mark.parametrize("training", [True, False])
+def test_real_layers_are_left_as_they_were(training, raise_after):
+    class Failing(MSELoss):
+        calls = 0
+
+        def __call__(self, prediction, target):
+            Failing.calls += 1
+            if Failing.calls == raise_after:
+                raise KeyError("midway")
+            return super().__call__(prediction, target)
+
+    rng = np.random.default_rng(0)
+    model = Sequential(
+        *(RNN(2, 3, rng=0), LastStep(), BatchNorm1d(3), PReLU(3)),
+        Residual(Linear(3, 3, rng=1), Tanh()),
+    )
+    randomise(model, rng)
+    x, y = rng.normal(size=(5, 2, 2)), rng.normal(size=(5, 3))
+    model(x)
+    model[2].train(training)
+    modes = [module.training for _, module in model.named_modules()]
+    for p in model.parameters():
+        p.grad += rng.normal(size=p.shape)
+    before = [p.grad.copy() for p in model.parameters()]
+    buffers = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
+    if raise_after is None:
+        assert gradcheck(model, Failing(), x, y)
+    else:
+        with pytest.raises(KeyError, match="midway"):
+            gradcheck(model, Failing(), x, y)
+    assert [module.training for _, module in model.named_modules()] == modes
+    for p, grad in zip(model.parameters(), before, strict=True):
+        assert np.array_equal(p.grad, grad)
+    assert len(buffers) == 2
+    for (_, now), (buffer, values) in zip(model.named_buffers(), buffers, strict=True):
+        assert now is buffer
+        assert np.array_equal(now, values)
+    grad_input = model.backward(np.ones((5, 3)))
+    model(x)
+    assert np.array_equal(model.backward(np.ones((5, 3))), grad_input)
+
+
+class NoBackward:
+    def __call__(self, prediction, target):
+        return 1.0
+
+
+class BackwardOfNothing(MSELoss):
+    def backward(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "message"),
+    [
+        (None, MSELoss(), r"model must be a Module, got None \(NoneType\)"),
+        (np.tanh, MSELoss(), "model must be a Module, got <ufunc 'tanh'>"),
+        (Tanh, MSELoss(), "model must be a Module, got the class Tanh itself"),
+        (NoBackward(), MSELoss(), "model must be a Module, got .*NoBackward object"),
+        (Tanh(), None, r"loss must be a callable .* backward\(\), as MSELoss\(\), got None"),
+        (Tanh(), "mse", "loss must be a callable .* got 'mse'"),
+        (Tanh(), MSELoss, "loss must be a callable .* got the class MSELoss itself"),
+        (Tanh(), NoBackward(), r"loss must have a backward\(\), as MSELoss\(\) has, got "),
+        (Tanh(), BackwardOfNothing(), "the gradient of the loss must be a NumPy array, got None"),
+    ],
+)
+def test_what_is_no_model_and_no_loss(model, loss, message):
+    with pytest.raises(TypeError, match=message):
+        gradcheck(model, loss, np.ones((2, 2)), np.ones((2, 2)))
+
+
+def test_a_parameter_is_named():
+    rng, criterion, x, y = problem()
+    model = mlp([3, 4, 3], Tanh, rng=rng)
+    with pytest.raises(ValueError, match=r"eps=1e-20 is too small to change 0.weight\[0, 0\]"):
+        gradcheck(model, criterion, x, y, eps=1e-20)
+    with pytest.raises(ValueError, match=r"eps=1e-20 is too small to change x\[0, 0\]"):
+        gradcheck(Tanh(), criterion, x, y, eps=1e-20)
+    model[2].weight.data.flags.writeable = False
+    with pytest.raises(ValueError, match=r"2.weight must be writeable, .* got a read-only array"):
+        gradcheck(model, criterion, x, y)
+
+
 def test_tol_and_eps_are_used():
     rng, criterion, x, y = problem()
     model = randomise(mlp([3, 4, 3], Tanh), rng)
@@ -476,11 +597,7 @@ def kinks_on_kinks(activation, seed):
     return model, MSELoss(), x, rng.normal(size=(4, 3))
 
 
-SEEDS = list(range(300))
-ZERO_SEEDS = list(range(50))
-
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [0, 192])
 @pytest.mark.parametrize("activation", [ReLU, LeakyReLU, PReLU])
 def test_kinks_in_every_layer(activation, seed):
     model, criterion, x, y = kinks_on_kinks(activation, seed)
@@ -490,7 +607,7 @@ def test_kinks_in_every_layer(activation, seed):
 
 @pytest.mark.parametrize("activation", [ReLU, LeakyReLU, PReLU])
 def test_a_row_of_zeros_in_a_wide_net(activation):
-    for seed in ZERO_SEEDS:
+    for seed in (1, 9):  # the hardest among fifty
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(4, 8))
         x[1] = 0
