@@ -116,10 +116,11 @@ def test_the_steps_are_those_of_the_definition():
         agrees(model, loss, x, y, eps, tol=1e-8)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("distance", [0.0, 1e-6, -1e-6])
-def test_a_kink_that_is_crossed_to_one_side_only(distance):
+def test_a_kink_that_is_crossed_to_one_side_only(distance, sign):
     model, loss, x, y = problem(mlp([5, 4, 3], ReLU, rng=0))
-    x[0] = 1.0
+    x[0] = sign
     model[0].bias.data += distance - model[0](x)[0]
     agrees(model, loss, x, y)
 
@@ -128,6 +129,19 @@ def test_float32_stays_float32():
     model, loss, x, y = problem(mlp([5, 4, 3], Tanh, rng=0, dtype=np.float32), dtype=np.float32)
     agrees(model, loss, x, y, tol=1e-3)
     assert all(taken(model, loss, x, y)[::2])
+
+
+def test_a_bias_of_another_type():
+    model, loss, x, y = problem(mlp([5, 4, 3], Tanh, rng=0), MSELoss)
+    model[0].bias.data = model[0].bias.data.astype(np.float32)
+    agrees(model, loss, x, y, tol=1e-6)
+    assert not taken(model, loss, x, y)[0]
+
+
+def test_a_sequential_that_does_more_than_its_modules(monkeypatch):
+    forward = Sequential.forward
+    monkeypatch.setattr(Sequential, "forward", lambda self, x: forward(self, x) * 2)
+    agrees(*problem(mlp([5, 4, 3], Tanh, rng=0), MSELoss))
 
 
 def test_weights_and_data_of_other_memory_orders():
