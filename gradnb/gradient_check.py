@@ -13,6 +13,7 @@ from gradnb.module import Module
 from gradnb.whole_network import numerical_gradients
 
 AT_ONCE = 50  # entries looked at closely together: each visit to a point nearby serves them all
+BESIDE = 4  # times the noise is allowed beside x: extrapolation adds half, the loss may be larger
 
 
 def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
@@ -148,8 +149,7 @@ def _compare(report, name, analytic, numeric, nearby):
             numeric[index] = nearby.extrapolated(name, index)
         wrong, _, scale = _disagreements(analytic, numeric, report.tol, noise)
         doubtful = {index: abs(analytic[index] - plain[index]) for index in worst if wrong[index]}
-        # 4: the values beside x are all extrapolated, which adds half, and the loss may be larger
-        for index in nearby.kinks(name, doubtful, report.tol * scale + 4 * noise):
+        for index in nearby.kinks(name, doubtful, report.tol * scale + BESIDE * noise):
             kink[index] = True
     if scale <= 10 * noise:  # not even an error of 10 % would be seen
         report.unresolved.append(name)
@@ -158,7 +158,7 @@ def _compare(report, name, analytic, numeric, nearby):
         report.kinks[name] = int(kink.sum())
     if not kink.all():
         report.errors[name] = float(difference[~kink].max()) / scale
-        report.hidden[name] = noise / scale
+        report.hidden[name] = (BESIDE if kink.any() else 1) * noise / scale
     if error.size and error.max() >= 0:
         worst = _by_size(error)[0]
         report.mismatches.append(
