@@ -23,7 +23,10 @@ _HOME = {
     "module": ("Module", "Parameter"),
     "monitor": ("GradientMonitor",),
     "network": ("RNN", "LastStep", "Residual", "Sequential", "mlp"),
-    "numerical": ("gradcheck", "hessian", "numerical_gradient", "numerical_gradients"),
+    "numerical": (
+        *("GradcheckError", "gradcheck"),
+        *("hessian", "numerical_gradient", "numerical_gradients"),
+    ),
     "optim": (
         *("SGD", "Adagrad", "RMSprop", "Adam", "AdamW"),
         *("StepLR", "ExponentialLR", "CosineAnnealingLR"),

@@ -140,3 +140,23 @@ def generator(name, value):
             f"{name} must be a numpy.random.Generator, an integer of at least 0 or None, "
             f"got {value!r}"
         ) from error
+
+
+def instance(name, value, kind):
+    """Return `value`, which must be an instance of the class `kind`."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {_described(value)}")
+    return value
+
+
+def function(name, value, signature):
+    """Return `value`, which must be callable; a class is not, as ``MSELoss`` without brackets."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{name} must be a callable {signature}, got {_described(value)}")
+    return value
+
+
+def _described(value):
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    return f"{value!r} ({type(value).__name__})"

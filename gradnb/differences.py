@@ -41,12 +41,14 @@ def numerical_gradient(f, x, eps=None, method="central"):
     Raises
     ------
     TypeError
-        If `x` is not a float array (in an integer array the step would round to 0), or if `f`
-        returns no real number, or, with ``method="complex"``, no complex one.
+        If `f` is not a function, if `x` is not a float array (in an integer array the step would
+        round to 0), or if `f` returns no real number, or, with ``method="complex"``, no complex
+        one.
     ValueError
-        If `method` is unknown, `eps` is not positive, too small to change an entry of `x`, `x` is
-        read-only or not finite, or `f` returns more than one number. A `f` that returns nan makes
-        that entry of the gradient nan.
+        If `method` is unknown, if `x` is not finite or, unless it is copied as for complex, is
+        read-only, or if `f` returns more than one number. If `eps` is not positive, or so small or
+        large that x ± h is x, or not finite, in the type of x. An `f` that returns nan makes that
+        entry of the gradient nan.
 
     Examples
     --------
@@ -55,8 +57,9 @@ def numerical_gradient(f, x, eps=None, method="central"):
     >>> numerical_gradient(lambda x: np.sum(x**3), x).round(6)
     array([ 3., 12.])
     """
+    checks.function("f", f, "x -> number")
     checks.float_array("x", x)
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if method == "complex":
         return _complex_step(f, x, eps)
@@ -78,13 +81,23 @@ def points(name, x, eps, method="central"):
         raise ValueError(
             f"{name} must be writeable, since it is perturbed in place; got a read-only array"
         )
-    h = steps(x, eps, method)
-    above, below = x + h, x if method == "forward" else x - h
-    if np.any(above == below):
-        index = np.unravel_index(np.argmax(above == below), x.shape)
-        where = ", ".join(map(str, index))
-        raise ValueError(f"eps={eps:g} is too small to change {name}[{where}] = {x[index]:g}")
+    with np.errstate(over="ignore"):
+        h = steps(x, eps, method)
+        above, below = x + h, x if method == "forward" else x - h
+        lost = ~np.isfinite(above - below)
+    still = (above == x) | ((below == x) & (method != "forward"))
+    if still.any():
+        raise ValueError(f"eps={eps} is too small to change {_entry(name, x, still)}")
+    if lost.any():
+        step = "the step" if eps is None else f"eps={eps}"
+        raise ValueError(f"{step} leads from {_entry(name, x, lost)} out of the range of {x.dtype}")
     return above, below
+
+
+def _entry(name, x, where):
+    """Describe the first entry of x at which `where` is true."""
+    index = tuple(map(int, np.argwhere(where)[0]))
+    return f"{name}[{', '.join(map(str, index))}] = {x[index]:g}" if index else f"{name} = {x:g}"
 
 
 def steps(x, eps, method="central"):
@@ -114,6 +127,9 @@ def _positive(eps):
 def _complex_step(f, x, eps):
     checks.finite("x", x)
     h = 1e-20 if eps is None else _positive(eps)
+    limits = np.finfo(x.dtype)
+    if not float(limits.tiny) <= h <= float(limits.max):
+        raise ValueError(f"eps={eps} is too {'small' if h < 1 else 'large'} for {x.dtype}")
     gradient = np.zeros_like(x)
     z = x.astype(np.result_type(x.dtype, np.complex64))
     for index in np.ndindex(x.shape):
@@ -129,11 +145,11 @@ def _complex_step(f, x, eps):
     return gradient
 
 
-def number(value):
-    """Return as a float what a function of numbers must return: one real number."""
+def number(value, name="f"):
+    """Return as a float what the function `name` must return: one real number."""
     array = np.asarray(value)
     if array.size != 1:
-        raise ValueError(f"f must return a single number, got an array of shape {array.shape}")
+        raise ValueError(f"{name} must return a single number, got an array of shape {array.shape}")
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"f must return a real number, got {value!r}")
+        raise TypeError(f"{name} must return a real number, got {value!r}")
     return float(array.reshape(()))

@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numpy as np
 
 from gradnb import checks
 from gradnb.chain import as_before
-from gradnb.differences import numerical_gradient
+from gradnb.differences import number, numerical_gradient, points
+from gradnb.gradcheck_report import GradcheckError, GradcheckReport, Mismatch
 from gradnb.kinks import Nearby
+from gradnb.module import Module
 from gradnb.whole_network import numerical_gradients
 
-
-class Mismatch(namedtuple("Mismatch", ["name", "index", "analytic", "numeric"])):
-    """One entry at which an analytic gradient and its numerical estimate differ."""
-
-    __slots__ = ()
-
-    def __str__(self):
-        where = ", ".join(map(str, self.index))
-        return f"{self.name}[{where}]: analytic {self.analytic:.6g}, numeric {self.numeric:.6g}"
-
-
-class GradcheckError(AssertionError):
-    """Raised when a backward pass disagrees with the differences."""
-
-
-class GradcheckReport:
-    """What `gradcheck` found; true if something was compared and nothing was found wrong.
-
-    Attributes
-    ----------
-    errors : dict of str to float
-        For each array with entries that could be compared, the largest |analytic − numeric| of
-        those, relative to the largest entry of the array.
-    mismatches : list of Mismatch
-        For each array that disagrees, its worst entry.
-    modified : list of str
-        Arrays that the model changed in place and had to leave alone: x, grad_output.
-    kinks : dict of str to int
-        For each array, how many entries could not be compared because a kink is nearby.
-    unresolved : list of str
-        Arrays whose whole gradient lies below the rounding noise of the differences: nothing can be
-        said of them.
-    tol : float
-        The relative error that was allowed.
-    """
-
-    def __init__(self, tol):
-        self.tol = tol
-        self.errors = {}
-        self.mismatches = []
-        self.modified = []
-        self.kinks = {}
-        self.unresolved = []
-
-    def __bool__(self):
-        return bool(self.errors) and not self.mismatches and not self.modified
-
-    def __str__(self):
-        lines = [f"gradcheck {'passed' if self else 'FAILED'} (relative tolerance {self.tol:g})"]
-        lines += [f"  {mismatch}" for mismatch in self.mismatches]
-        lines += [f"  {name} was modified in place" for name in self.modified]
-        lines += [
-            f"  {name}: kink nearby at {count} of its entries, not compared there"
-            for name, count in self.kinks.items()
-        ]
-        lines += [f"  {name}: gradient below the rounding noise" for name in self.unresolved]
-        return "\n".join(lines)
+AT_ONCE = 50  # entries looked at closely together: each visit to a point nearby serves them all
+BESIDE = 4  # times the noise is allowed beside x: extrapolation adds half, the loss may be larger
 
 
 def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
@@ -99,17 +44,19 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     Returns
     -------
     GradcheckReport
-        True if nothing disagrees; ``print`` it to read it. Parameters, their ``.grad``, buffers and
-        `x` are as before.
+        True if nothing disagrees; ``print`` it to read it. False, too, if nothing could be
+        compared: then nothing is raised, and the report says just that. Parameters, their
+        ``.grad``, buffers and `x` are as before.
 
     Raises
     ------
     GradcheckError
         If a gradient disagrees: with parameter, index, analytic and numeric value. Also if the
-        model changes `x` or `grad_output` in place, and if nothing could be compared.
+        model changes `x` or `grad_output` in place.
     TypeError, ValueError
-        If `x` or the gradient with respect to it is not a float array, `eps` or `tol` is no number
-        of its range, or `x`, a parameter or the loss is not finite.
+        If `model` is not a `Module`, or `loss` not a callable with a ``backward``. If `x`, or a
+        gradient that a ``backward`` returns, is not a float array. If `eps` or `tol` is no number
+        of its range, if `x`, a parameter or the loss is not finite, or if a parameter is read-only.
 
     Notes
     -----
@@ -124,20 +71,24 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     explain what was found at x, it is reported as "kink nearby".
     """
     tol = checks.number("tol", tol, minimum=0)
+    checks.instance("model", model, Module)
+    checks.function("loss", loss, "(prediction, target) -> float with a backward(), as MSELoss()")
+    if not callable(getattr(loss, "backward", None)):
+        raise TypeError(f"loss must have a backward(), as MSELoss() has, got {loss!r}")
     x = checks.finite("x", checks.float_array("x", x)).copy()
     parameters = dict(model.named_parameters())
     before = {name: p.grad.copy() for name, p in parameters.items()}
     arrays = {name: p.data for name, p in parameters.items()} | {"input": x}
     for name, array in arrays.items():
-        checks.finite(name, array)
+        points("x" if name == "input" else name, array, eps)  # raises before anything is changed
 
     def value(_):
-        return loss(model(x.copy()), y)
+        return number(loss(model(x.copy()), y), "loss")
 
     report = GradcheckReport(tol)
     state = model.state_dict()
     try:
-        checks.finite("the loss", np.asarray(value(x)))  # the batch that the layers remember
+        checks.finite("the loss", np.array(value(x)))  # the batch that the layers remember
         with as_before(model, loss):
             analytic = _analytic_gradients(report, model, loss, x, y)
             nearby = Nearby(arrays, value, lambda: _backward(model, loss, x, y)[0], eps)
@@ -149,7 +100,7 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
         model.load_state_dict(state)
         for name, p in parameters.items():
             p.grad[...] = before[name]
-    if raise_exception and not report:
+    if raise_exception and report.found_wrong:
         raise GradcheckError(str(report))
     return report
 
@@ -170,7 +121,7 @@ def _backward(model, loss, x, y):
         earlier = {name: p.grad.copy() for name, p in model.named_parameters()}
         x_given = x.copy()
         loss(model(x_given), y)
-        grad_output = loss.backward()
+        grad_output = checks.float_array("the gradient of the loss", loss.backward())
         grad_given = grad_output.copy()
         grad_input = model.backward(grad_given)
     added = {name: p.grad - earlier[name] for name, p in model.named_parameters()}
@@ -179,13 +130,17 @@ def _backward(model, loss, x, y):
 
 
 def _compare(report, name, analytic, numeric, nearby):
-    """Add to the report what is found of one array, looking at the worst entries first."""
+    """Add to the report what is found of one array.
+
+    Entries that disagree get a second look, the worst first: their difference is extrapolated, then
+    kinks are looked for. It ends with a disagreement that remains, or when none is left.
+    """
     array, noise = nearby.arrays[name], nearby.noise(name)
     kink, seen = np.zeros((2, *array.shape), dtype=bool)
     while True:
         wrong, difference, scale = _disagreements(analytic, numeric, report.tol, noise)
         error = np.where(wrong & ~kink, np.nan_to_num(difference, nan=np.inf), -1)
-        worst = [i for i in map(tuple, _by_size(error)[:50]) if error[i] >= 0 and not seen[i]]
+        worst = [i for i in _by_size(error)[:AT_ONCE] if error[i] >= 0 and not seen[i]]
         if not worst or (wrong & seen & ~kink).any():
             break
         plain = {index: numeric[index] for index in worst}
@@ -194,17 +149,18 @@ def _compare(report, name, analytic, numeric, nearby):
             numeric[index] = nearby.extrapolated(name, index)
         wrong, _, scale = _disagreements(analytic, numeric, report.tol, noise)
         doubtful = {index: abs(analytic[index] - plain[index]) for index in worst if wrong[index]}
-        for index in nearby.kinks(name, doubtful, report.tol * scale + 4 * noise):
+        for index in nearby.kinks(name, doubtful, report.tol * scale + BESIDE * noise):
             kink[index] = True
-    if scale <= 10 * noise:
+    if scale <= 10 * noise:  # not even an error of 10 % would be seen
         report.unresolved.append(name)
         return
     if kink.any():
         report.kinks[name] = int(kink.sum())
     if not kink.all():
         report.errors[name] = float(difference[~kink].max()) / scale
+        report.hidden[name] = (BESIDE if kink.any() else 1) * noise / scale
     if error.size and error.max() >= 0:
-        worst = tuple(map(int, _by_size(error)[0]))
+        worst = _by_size(error)[0]
         report.mismatches.append(
             Mismatch(name, worst, float(analytic[worst]), float(numeric[worst]))
         )
@@ -212,7 +168,8 @@ def _compare(report, name, analytic, numeric, nearby):
 
 def _by_size(error):
     """Return the indices of all entries, those with the largest error first."""
-    return np.stack(np.unravel_index(np.argsort(-error, axis=None), error.shape), axis=-1).tolist()
+    order = np.unravel_index(np.argsort(-error, axis=None), error.shape)
+    return [tuple(index) for index in np.stack(order, axis=-1).tolist()]
 
 
 def _disagreements(analytic, numeric, tol, noise):

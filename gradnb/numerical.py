@@ -6,7 +6,8 @@ differences, `gradnb.whole_network` those of all parameters of a network at once
 """
 
 from gradnb.differences import numerical_gradient
-from gradnb.gradient_check import GradcheckError, GradcheckReport, Mismatch, gradcheck
+from gradnb.gradcheck_report import GradcheckError, GradcheckReport, Mismatch
+from gradnb.gradient_check import gradcheck
 from gradnb.second_differences import hessian
 from gradnb.whole_network import numerical_gradients
 

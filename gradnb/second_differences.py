@@ -21,7 +21,7 @@ def hessian(f, x, eps=None, *, gradient=None):
     ----------
     f : callable
         ``f(x) -> number``. It may use its argument, or read the same arrays through a closure: they
-        are perturbed in place. With `gradient` it is not called and may be None.
+        are perturbed in place. With `gradient` it is not needed: pass None.
     x : ndarray or list of ndarray
         Where; float, any shape. A list may hold the ``data`` of all parameters of a network. The
         entries are put back whatever happens.
@@ -42,7 +42,7 @@ def hessian(f, x, eps=None, *, gradient=None):
     ------
     TypeError, ValueError
         As in `numerical_gradient`. Also if `x` is an empty list or its arrays share memory, or if
-        `gradient` is not callable or returns anything but float arrays of the shapes of `x`.
+        `gradient` is not a function or returns anything but float arrays of the shapes of `x`.
 
     Examples
     --------
@@ -55,10 +55,10 @@ def hessian(f, x, eps=None, *, gradient=None):
     array([[4., 2.],
            [2., 0.]])
     """
-    if gradient is None and not callable(f):
-        raise TypeError(f"f must be a callable x -> number, got {f!r}")
-    if gradient is not None and not callable(gradient):
-        raise TypeError(f"gradient must be a callable x -> array, got {gradient!r}")
+    if f is not None or gradient is None:
+        checks.function("f", f, "x -> number")
+    if gradient is not None:
+        checks.function("gradient", gradient, "x -> array")
     entries, dtype = _entries(x, eps, "second" if gradient is None else "central")
     matrix = _of_values(f, x, entries) if gradient is None else _of_gradient(gradient, x, entries)
     return ((matrix + matrix.T) / 2).astype(dtype)

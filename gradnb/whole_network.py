@@ -12,7 +12,8 @@ import numpy as np
 
 from gradnb import checks
 from gradnb.chain import Chain, as_before
-from gradnb.differences import numerical_gradient, points
+from gradnb.differences import number, numerical_gradient, points
+from gradnb.module import Module
 
 NUMBERS = 80_000  # how many outputs are evaluated together: they should stay in the cache
 
@@ -44,8 +45,9 @@ def numerical_gradients(model, loss, x, y, *, eps=None):
     Raises
     ------
     TypeError, ValueError
-        If `x` is not a float array, `x` or a parameter is not finite, `eps` is not a positive
-        number or too small to change an entry, or a parameter is read-only.
+        If `model` is not a `Module`, `loss` not callable, or `x` not a float array; if `x` or a
+        parameter is not finite, a parameter is read-only, or `eps` is as `numerical_gradient`
+        refuses it.
 
     Notes
     -----
@@ -60,7 +62,7 @@ def numerical_gradients(model, loss, x, y, *, eps=None):
     of a (nested) `Sequential` that only `Linear` and activations without parameters follow, with
     one of the two losses of `gradnb.losses`, no subclasses, and after a test that each of them does
     at other values what is assumed of it. All other parameters are differenced plainly, from the
-    layer that holds them on.
+    first layer that may use them on.
 
     Examples
     --------
@@ -73,6 +75,8 @@ def numerical_gradients(model, loss, x, y, *, eps=None):
     {'weight': array([[2.],
            [4.]]), 'bias': array([2.])}
     """
+    checks.instance("model", model, Module)
+    checks.function("loss", loss, "(prediction, target) -> float, as MSELoss()")
     checks.finite("x", checks.float_array("x", x))
     parameters = dict(model.named_parameters())
     for name, p in parameters.items():
@@ -94,7 +98,9 @@ def _plain(chain, p, eps):
     start = chain.first_use(p)
 
     def value(_):
-        return chain.loss(chain.run(start, None, chain.inputs[start].copy()), chain.y)
+        return number(
+            chain.loss(chain.run(start, None, chain.inputs[start].copy()), chain.y), "loss"
+        )
 
     return numerical_gradient(value, p.data, eps)
 
@@ -102,47 +108,68 @@ def _plain(chain, p, eps):
 def _short_cut(chain, k, eps):
     """Return the gradients of the weight and the bias of a Linear by id, column by column."""
     layer, x = chain.modules[k], chain.inputs[k]
-    values = layer.weight.data
+    weight = layer.weight.data
     if layer.bias is not None:  # the weight of an input that is always 1
-        values = np.vstack([values, layer.bias.data])
+        weight = np.vstack([weight, layer.bias.data])
         x = np.hstack([x, np.ones_like(x[:, :1])])
-    above, below = points("parameter", values, eps)
+    above, below = points("parameter", weight, eps)
     stop = chain.end_of_activation(k)
     z, a = chain.inputs[k + 1], chain.inputs[stop]
     if stop < len(chain.modules):
         spread, after = chain.modules[stop].weight.data, stop + 1
     else:
         spread, after = np.eye(a.shape[1], dtype=a.dtype), stop
-    # One row for each of the few outputs and one column for each example: long rows are fast
-    widest = max(v.shape[1] for v in chain.inputs[after:])
-    together = min(len(values), max(1, NUMBERS // (len(x) * widest)))
-    rest, target = np.tile(chain.inputs[after].T, together), np.tile(chain.y.T, together)
+    # Transposed, with a column for each example: NumPy is fast along rows, and these are long
     inputs = x.T.copy()
-    np.empty(3_000_000)  # freed at once, which makes the C library keep blocks of this size
-    gradient = np.zeros(values.shape)
-    for j in range(values.shape[1]):
-        for i in range(0, len(values), together):
-            f = slice(i, i + together)
-            # Above and below stand beside each other: an axis of 2, the features, the examples
-            moved = np.stack([above[f, j], below[f, j]]) - values[f, j]
-            change = chain.run(k + 1, stop, z[:, j] + moved[:, :, None] * inputs[f]) - a[:, j]
-            change = change.reshape(2, -1)
-            changed = np.flatnonzero((change[0] != 0) | (change[1] != 0))
-            if len(changed):
-                difference = np.zeros(change.shape[1])
-                if len(changed) == len(difference):
-                    changed = slice(0, len(difference))
-                moved = np.multiply.outer(spread[j], _columns(change, changed))
-                moved += _columns(rest, changed)[:, None]
-                t = np.concatenate(2 * [_columns(target, changed)], axis=-1).T
-                losses = chain.losses(after, moved.reshape(len(rest), -1).T, t).reshape(2, -1)
-                difference[changed] = losses[0] - losses[1]
-                gradient[f, j] = difference.reshape(-1, len(x)).sum(axis=1)
-    gradient = (gradient / len(x) / (above - below)).astype(values.dtype)
+    widest = max(v.shape[1] for v in chain.inputs[after:])
+    together = min(len(weight), max(1, NUMBERS // (len(x) * widest)))
+    outputs, targets = np.tile(chain.inputs[after].T, together), np.tile(chain.y.T, together)
+    _keep_freed_memory()
+    gradient = np.zeros(weight.shape)
+    for j in range(weight.shape[1]):
+        for first in range(0, len(weight), together):
+            block = slice(first, first + together)
+            # Axes: above and below, the weights of the block, the examples
+            steps = np.stack([above[block, j], below[block, j]]) - weight[block, j]
+            z_moved = z[:, j] + steps[:, :, None] * inputs[block]
+            change = (chain.run(k + 1, stop, z_moved) - a[:, j]).reshape(2, -1)
+            difference = _differences(chain, after, change, spread[j], outputs, targets)
+            gradient[block, j] = difference.reshape(-1, len(x)).sum(axis=1)
+    gradient = (gradient / len(x) / (above - below)).astype(weight.dtype)
     gradients = {id(layer.weight): gradient[: layer.in_features]}
     if layer.bias is not None:
         gradients[id(layer.bias)] = gradient[-1]
     return gradients
+
+
+def _differences(chain, after, change, spread, outputs, targets):
+    """Return the loss above − the loss below of every example, for changes of one activation.
+
+    Module `after` receives `outputs` + spread · change; where nothing changes, nothing is computed.
+    """
+    difference = np.zeros(change.shape[1])
+    changed = np.flatnonzero((change[0] != 0) | (change[1] != 0))
+    if not len(changed):
+        return difference
+    if len(changed) == len(difference):
+        changed = slice(0, len(difference))  # all of them, without a copy
+    moved = np.multiply.outer(spread, _columns(change, changed))
+    moved += _columns(outputs, changed)[:, None]
+    target = np.concatenate(2 * [_columns(targets, changed)], axis=-1).T
+    losses = chain.losses(after, moved.reshape(len(outputs), -1).T, target)
+    losses_above, losses_below = losses.reshape(2, -1)
+    difference[changed] = losses_above - losses_below
+    return difference
+
+
+def _keep_freed_memory():
+    """Have the C library keep what is freed, in blocks of up to 24 MB.
+
+    The allocator of Linux gives large blocks back to the system at once and asks for them anew,
+    which costs almost half of the time here. Once a block was freed, it keeps those that are
+    smaller, for as long as the process runs. Elsewhere this does nothing.
+    """
+    np.empty(3_000_000)
 
 
 def _columns(array, which):

@@ -224,3 +224,46 @@ def test_a_function_that_is_nan_shows_in_the_gradient():
         gradient = numerical_gradient(lambda x: np.sum(np.sqrt(x)), x)
     assert np.isnan(gradient[0])
     assert gradient[1] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("f", [3, None, "f", [np.sum], np.ndarray])
+def test_f_must_be_a_function(f):
+    with pytest.raises(TypeError, match="f must be a callable x -> number, got "):
+        numerical_gradient(f, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("eps", "x", "method", "message"),
+    [
+        (
+            8e-17,
+            1.0,
+            "central",
+            r"eps=8e-17 is too small to change x\[0\] = 1",
+        ),  # moves 1 − h alone
+        (8e-17, 1.0, "forward", r"eps=8e-17 is too small to change x\[0\] = 1"),
+        (1.2e-16, -1.0, "forward", None),  # x + h moves, x − h would not
+        (1.2e-16, -1.0, "central", None),
+        (8e-17, -1.0, "central", r"eps=8e-17 is too small to change x\[0\] = -1"),  # −1 + h alone
+        (1e300, np.float32(1), "central", r"eps=1e\+300 leads from x\[0\] = 1 out of .* float32"),
+        (1e300, np.float32(1), "forward", r"eps=1e\+300 leads from x\[0\] = 1 out of .* float32"),
+        (1e308, 1.0, "central", r"eps=1e\+308 leads from x\[0\] = 1 out of .* float64"),
+        (1e308, 1e308, "forward", r"eps=1e\+308 leads from x\[0\] = 1e\+308 out of .* float64"),
+        (None, np.finfo(float).max, "central", r"the step leads from x\[0\] = 1.79769e\+308 out"),
+        (1e-60, np.float32(1), "complex", "eps=1e-60 is too small for float32"),
+        (1e60, np.float32(1), "complex", "eps=1e[+]60 is too large for float32"),
+    ],
+)
+def test_steps_that_would_mislead(eps, x, method, message):
+    x = np.array([x])
+    if message is None:
+        numerical_gradient(lambda x: float(x[0]), x, eps, method)
+    else:
+        with pytest.raises(ValueError, match=message):
+            numerical_gradient(lambda x: x.sum(), x, eps, method)
+
+
+@pytest.mark.parametrize("method", [np.array([1, 2]), None, 3, ["central"]])
+def test_a_method_that_is_no_string(method):
+    with pytest.raises(ValueError, match="method must be one of central, forward, complex, got "):
+        numerical_gradient(cubes, np.ones(2), method=method)

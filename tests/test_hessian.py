@@ -166,6 +166,9 @@ ERRORS = [
         TypeError,
         "the gradient must be a NumPy array, got list",
     ),
+    (np.ones(2), {"gradient": np.ndarray}, TypeError, "x -> array, got the class ndarray itself"),
+    (np.ones(2), {"eps": 8e-17}, ValueError, r"eps=8e-17 is too small to change x\[0\] = 1"),
+    (np.ones(2), {"eps": 1e308}, ValueError, r"eps=1e\+308 leads from x\[0\] = 1 out of the range"),
     (two, {"gradient": lambda x: x[0]}, TypeError, "return a list of 2 arrays, as x is, got ndar"),
     (two, {"gradient": lambda x: x[:1]}, TypeError, "return a list of 2 arrays, as x is, got 1"),
     (
@@ -189,6 +192,8 @@ def test_read_only_and_no_number():
         hessian(lambda x: x, x)
     with pytest.raises(TypeError, match="f must be a callable x -> number, got None"):
         hessian(None, x)
+    with pytest.raises(TypeError, match="f must be a callable x -> number, got 3"):
+        hessian(3, x, gradient=np.copy)
     x.flags.writeable = False
     with pytest.raises(ValueError, match=r"x must be writeable, .* got a read-only array"):
         hessian(np.sum, x)

@@ -27,7 +27,10 @@ MAY_IMPORT = {
     "clipping": {"numpy", "module", "optimizer"},
     "datasets": {"numpy"},
     "differences": {"numpy"},
-    "gradient_check": {"numpy", "chain", "differences", "kinks", "whole_network"},
+    "gradcheck_report": set(),
+    "gradient_check": {
+        *("numpy", "chain", "differences", "gradcheck_report", "kinks", "module", "whole_network"),
+    },
     "hooks": set(),
     "init": {"numpy"},
     "jsonlines": set(),
@@ -40,7 +43,10 @@ MAY_IMPORT = {
     "monitor": {"numpy", "alarms", "attach", "jsonlines", "measure", "nonfinite", "records"},
     "nonfinite": {"measure"},
     "normalization": {"numpy", "module"},
-    "numerical": {"differences", "gradient_check", "second_differences", "whole_network"},
+    "numerical": {
+        *("differences", "gradcheck_report", "gradient_check", "second_differences"),
+        "whole_network",
+    },
     "optim": {"numpy", "adam", "adaptive", "clipping", "optimizer", "schedules"},
     "optimizer": {"module", "hooks"},
     "records": {"numpy"},
@@ -49,7 +55,7 @@ MAY_IMPORT = {
     "schedules": {"optimizer"},
     "second_differences": {"numpy", "differences"},
     "state": {"numpy"},
-    "whole_network": {"numpy", "chain", "differences"},
+    "whole_network": {"numpy", "chain", "differences", "module"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 

@@ -1,5 +1,7 @@
 """The fast differences of a whole network are the plain ones, for every model and every loss."""
 
+import copy
+
 import numpy as np
 import pytest
 from helpers import examples, randomise
@@ -7,11 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradnb import (
+    RNN,
+    BatchNorm1d,
     CrossEntropyLoss,
+    LastStep,
+    LeakyReLU,
     Linear,
     Module,
     MSELoss,
+    PReLU,
     ReLU,
+    Residual,
     Sequential,
     Sigmoid,
     Tanh,
@@ -108,10 +116,11 @@ def test_the_steps_are_those_of_the_definition():
         agrees(model, loss, x, y, eps, tol=1e-8)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("distance", [0.0, 1e-6, -1e-6])
-def test_a_kink_that_is_crossed_to_one_side_only(distance):
+def test_a_kink_that_is_crossed_to_one_side_only(distance, sign):
     model, loss, x, y = problem(mlp([5, 4, 3], ReLU, rng=0))
-    x[0] = 1.0
+    x[0] = sign
     model[0].bias.data += distance - model[0](x)[0]
     agrees(model, loss, x, y)
 
@@ -120,6 +129,19 @@ def test_float32_stays_float32():
     model, loss, x, y = problem(mlp([5, 4, 3], Tanh, rng=0, dtype=np.float32), dtype=np.float32)
     agrees(model, loss, x, y, tol=1e-3)
     assert all(taken(model, loss, x, y)[::2])
+
+
+def test_a_bias_of_another_type():
+    model, loss, x, y = problem(mlp([5, 4, 3], Tanh, rng=0), MSELoss)
+    model[0].bias.data = model[0].bias.data.astype(np.float32)
+    agrees(model, loss, x, y, tol=1e-6)
+    assert not taken(model, loss, x, y)[0]
+
+
+def test_a_sequential_that_does_more_than_its_modules(monkeypatch):
+    forward = Sequential.forward
+    monkeypatch.setattr(Sequential, "forward", lambda self, x: forward(self, x) * 2)
+    agrees(*problem(mlp([5, 4, 3], Tanh, rng=0), MSELoss))
 
 
 def test_weights_and_data_of_other_memory_orders():
@@ -207,27 +229,39 @@ def patched_activation():
 
 MODELS = {
     "nested": (lambda: Sequential(mlp([5, 4], rng=0), Tanh(), mlp([4, 2, 3], rng=0)), "10101"),
-    "unknown in front": (lambda: Sequential(Scaled(), *mlp([5, 4, 3], rng=0)), "0101"),
+    "a parameter that the layer itself has": (
+        lambda: Sequential(*mlp([5, 4], rng=0), PReLU(4), *mlp([4, 2, 3], rng=0)),
+        "00101",
+    ),
+    "normalised": (
+        lambda: Sequential(Linear(5, 4, rng=0), BatchNorm1d(4), ReLU(), Linear(4, 3, rng=0)),
+        "0001",
+    ),
+    "leaky": (
+        lambda: Sequential(Linear(5, 4, rng=0), LeakyReLU(0.2), Linear(4, 3, rng=0)),
+        "101",
+    ),
+    "unknown in front": (lambda: Sequential(Scaled(), *mlp([5, 4, 3], rng=0)), "0000"),
     "unknown in between": (
         lambda: Sequential(*mlp([5, 4], rng=0), Scaled(), *mlp([4, 6, 3], rng=0)),
-        "00101",
+        "00000",
     ),
     "unknown behind": (lambda: Sequential(*mlp([5, 4, 3], rng=0), Scaled()), "0000"),
     "rows matter to each other": (
         lambda: Sequential(Linear(5, 4, rng=0), MixesRows(), Linear(4, 3, rng=0)),
-        "001",
+        "000",
     ),
     "shared": (shared, "00001"),
     "shared memory": (shared_memory, "00001"),
     "tied": (tied, "000"),
     "a subclass": (lambda: Sequential(Linear(5, 4, rng=0), LinearSquared(4, 3, rng=0)), "00"),
     "a subclass of Sequential": (lambda: Twice(*mlp([5, 4, 3], rng=0)), "0"),
-    "writes into its input": (lambda: Sequential(Writes(), *mlp([5, 4, 3], rng=0)), "0101"),
+    "writes into its input": (lambda: Sequential(Writes(), *mlp([5, 4, 3], rng=0)), "0000"),
     "a replaced forward": (
         lambda: patched(lambda layer, x: x @ (2 * layer.weight.data) + layer.bias.data),
-        "001",
+        "000",
     ),
-    "a replaced activation": (patched_activation, "001"),
+    "a replaced activation": (patched_activation, "000"),
     "only unknown": (lambda: LinearSquared(5, 3, rng=0), "0"),
     "no activation": (lambda: Sequential(Linear(5, 4, rng=0), Linear(4, 3, rng=1)), "11"),
     "activation last": (lambda: Sequential(Linear(5, 3, rng=0), Tanh(), ReLU(), Sigmoid()), "1000"),
@@ -360,6 +394,59 @@ def test_buffers_are_put_back():
     assert count == mean == 0
 
 
+def normalised():
+    return Sequential(Linear(3, 4, rng=0), BatchNorm1d(4), Residual(Linear(4, 4, rng=1), Tanh()))
+
+
+def recurrent():
+    return Sequential(RNN(3, 3, rng=0), LastStep(), PReLU(3), BatchNorm1d(3), Linear(3, 4, rng=2))
+
+
+@pytest.mark.parametrize("raise_after", [None, 1, 2, 3, 20])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("build", [normalised, recurrent])
+def test_statistics_modes_and_memories_are_as_before(build, training, raise_after):
+    class Failing(MSELoss):
+        calls = 0
+
+        def __call__(self, prediction, target):
+            Failing.calls += 1
+            if Failing.calls == raise_after:
+                raise KeyError("midway")
+            return super().__call__(prediction, target)
+
+    rng = np.random.default_rng(0)
+    model, loss = randomise(build(), rng), MSELoss()
+    shape = (5, 3) if build is normalised else (5, 2, 3)
+    x, y = rng.normal(size=shape), rng.normal(size=(5, 4))
+    model(x)
+    model[1 if build is normalised else 3].train(training)
+    modes = {name: module.training for name, module in model.named_modules()}
+    loss(model(x), y)
+    buffers = {name: (buffer, buffer.copy()) for name, buffer in model.named_buffers()}
+    expected = model.backward(loss.backward())
+    if raise_after is None:
+        agrees_with_backward(numerical_gradients(model, loss, x[::-1], y), model, x[::-1], y)
+    else:
+        with pytest.raises(KeyError, match="midway"):
+            numerical_gradients(model, Failing(), x[::-1], y)
+    assert buffers
+    for name, buffer in model.named_buffers():
+        assert buffer is buffers[name][0]
+        assert np.array_equal(buffer, buffers[name][1])
+    assert {name: module.training for name, module in model.named_modules()} == modes
+    assert np.array_equal(model.backward(loss.backward()), expected)
+
+
+def agrees_with_backward(gradients, model, x, y):
+    other, loss = copy.deepcopy(model), MSELoss()
+    other.zero_grad()
+    loss(other(x), y)
+    other.backward(loss.backward())
+    for name, p in other.named_parameters():
+        np.testing.assert_allclose(gradients[name], p.grad, atol=1e-7)
+
+
 # Errors
 
 
@@ -383,3 +470,40 @@ def test_errors():
     model[2].bias.data.flags.writeable = False
     with pytest.raises(ValueError, match=r"2.bias must be writeable, .* got a read-only array"):
         numerical_gradients(model, loss, x, y)
+
+
+class NoModule:
+    def __call__(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("model", "got"),
+    [
+        (None, r"None \(NoneType\)"),
+        (np.tanh, "<ufunc 'tanh'>"),
+        (Tanh, "the class Tanh itself"),
+        (NoModule(), "NoModule object"),
+    ],
+)
+def test_what_is_no_model(model, got):
+    with pytest.raises(TypeError, match=f"model must be a Module, got .*{got}"):
+        numerical_gradients(model, MSELoss(), np.ones((2, 2)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "got"),
+    [(None, "None"), ("mse", "'mse'"), (MSELoss, "the class MSELoss itself"), (3, "3")],
+)
+def test_what_is_no_loss(loss, got):
+    with pytest.raises(TypeError, match=rf"loss must be a callable .*float.* got {got}"):
+        numerical_gradients(Linear(2, 2), loss, np.ones((2, 2)), np.ones((2, 2)))
+
+
+def test_a_loss_must_return_a_number():
+    for loss, error, message in [
+        (lambda p, t: p - t, ValueError, r"loss must return a single number, .* shape \(2, 2\)"),
+        (lambda p, t: None, TypeError, "loss must return a real number, got None"),
+    ]:
+        with pytest.raises(error, match=message):
+            numerical_gradients(Linear(2, 2), loss, np.ones((2, 2)), np.ones((2, 2)))
