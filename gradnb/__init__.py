@@ -42,7 +42,13 @@ if TYPE_CHECKING:  # for editors, which read and do not run
     from gradnb.module import Module, Parameter
     from gradnb.monitor import GradientMonitor
     from gradnb.network import RNN, LastStep, Residual, Sequential, mlp
-    from gradnb.numerical import gradcheck, hessian, numerical_gradient, numerical_gradients
+    from gradnb.numerical import (
+        GradcheckError,
+        gradcheck,
+        hessian,
+        numerical_gradient,
+        numerical_gradients,
+    )
     from gradnb.optim import (
         SGD,
         Adagrad,

@@ -23,7 +23,7 @@ class GradcheckReport:
     """What `gradcheck` found; true if something was compared and nothing was found wrong.
 
     ``print`` it to read it. Where nothing at all could be compared, it is false without calling
-    anything wrong: choose other parameters or another batch.
+    anything wrong: take other parameters or another batch.
 
     Attributes
     ----------
