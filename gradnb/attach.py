@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def named_parameters(model):
     """Return the parameters of `model` by name, each once, or refuse the model."""
-    if not callable(getattr(model, "named_parameters", None)):
-        raise TypeError(f"model must have named_parameters(), got {type(model).__name__}")
+    if isinstance(model, type) or not callable(getattr(model, "named_parameters", None)):
+        raise TypeError(f"model must have named_parameters(), got {_kind(model)}")
     named, seen = {}, set()
     for name, p in model.named_parameters():
         if not (hasattr(p, "data") and hasattr(p, "grad")):
@@ -21,10 +21,10 @@ def named_parameters(model):
 
 def check_optimizer(optimizer, parameters):
     """Refuse an optimiser that cannot be watched or has none of the parameters."""
-    if not hasattr(optimizer, "register_step_post_hook"):
+    if isinstance(optimizer, type) or not hasattr(optimizer, "register_step_post_hook"):
         raise TypeError(
             "optimizer must have register_step_pre_hook and register_step_post_hook, "
-            f"got {type(optimizer).__name__}"
+            f"got {_kind(optimizer)}"
         )
     groups = getattr(optimizer, "param_groups", None) or [{"params": optimizer.params}]
     held = {id(p) for group in groups for p in group["params"]}
@@ -47,3 +47,7 @@ def around_step(optimizer, before, after):
                 look()
 
         yield register(hook).remove
+
+
+def _kind(thing):
+    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__

@@ -53,12 +53,13 @@ def flag(name, value):
     return bool(value)
 
 
-def float_array(name, value):
-    """Return `value`, which must be an array of floating-point numbers already.
+ARRAYS = (np.ndarray, np.memmap)
+"""In other subclasses, such as ``numpy.matrix``, operators mean other things."""
 
-    In subclasses such as ``numpy.matrix``, operators mean other things.
-    """
-    if type(value) not in (np.ndarray, np.memmap):
+
+def float_array(name, value):
+    """Return `value`, which must be an array of floating-point numbers already."""
+    if type(value) not in ARRAYS:
         raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
     if value.dtype.kind != "f" or not value.dtype.isnative:
         raise TypeError(

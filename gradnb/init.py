@@ -222,7 +222,11 @@ def initial_weight(name, init, shape, rng, dtype):
     """
     if not callable(init):
         raise TypeError(f"{name} must be a callable (shape, rng) -> array, got {init!r}")
-    weight = np.asarray(init(shape, rng))
+    try:
+        weight = np.asarray(init(shape, rng))
+    except (TypeError, ValueError) as error:
+        message = f"{name}: {init!r} cannot draw an array of shape {shape}: {error}"
+        raise type(error)(message) from error
     if weight.dtype.kind not in "fiu":
         raise TypeError(f"{name} must return an array of numbers, got dtype {weight.dtype}")
     if weight.shape != shape:

@@ -147,8 +147,8 @@ class CrossEntropyLoss:
             raise ValueError(
                 f"logits must have shape (batch, classes), neither of them 0, got {logits.shape}"
             )
-        if not isinstance(target, np.ndarray) or target.dtype.kind not in "iu":
-            got = target.dtype if isinstance(target, np.ndarray) else type(target).__name__
+        if type(target) not in checks.ARRAYS or target.dtype.kind not in "iu":
+            got = target.dtype if type(target) in checks.ARRAYS else type(target).__name__
             raise TypeError(f"target must be an array of integer classes, got {got}")
         if target.shape != logits.shape[:1]:
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from gradnb.records import Records
 SMALL = 100_000  # parameters up to which every figure is taken at every step
 
 
-class GradientMonitor:
+class GradientMonitor(AbstractContextManager):
     """Record the size of every parameter's gradient at every step, and raise alarms.
 
     For a gradient g and a step that turns the weights w into w + Δw: ‖g‖₁ = Σ|gᵢ|, ‖g‖₂ = √Σgᵢ²,
@@ -77,8 +77,7 @@ class GradientMonitor:
     Raises
     ------
     TypeError, ValueError
-        If `model` has no parameters, `optimizer` none of them or no hooks for a step, or an option
-        is out of its range.
+        If `model` has no parameters, `optimizer` none of them or no hooks, or an option is wrong.
     OSError
         If the log exists (FileExistsError) or cannot be opened.
 
@@ -86,8 +85,8 @@ class GradientMonitor:
     -----
     On a network of 784-256-256-10 at batch 128, all figures at each step would cost 15 to 30 % of a
     step of SGD; the default, at every twentieth, costs 5 to 9 %, and ``every=10`` 1 to 3 %.
-    One copy of the weights is kept. A PyTorch model cannot be pickled whole while it is watched:
-    save its ``state_dict()``. A closure that is passed to ``step`` runs after the gradient is read.
+    A PyTorch model cannot be pickled whole while it is watched: save its ``state_dict()``. What a
+    closure passed to ``step`` adds comes after the gradient is read.
 
     Examples
     --------
@@ -146,10 +145,7 @@ class GradientMonitor:
     def step(self):
         """Record the gradients as they are; for a model without an optimiser that has hooks.
 
-        Raises
-        ------
-        RuntimeError
-            If the optimiser calls it already, or the monitor is closed.
+        RuntimeError if the optimiser calls it already, or the monitor is closed.
         """
         if self._closed:
             raise RuntimeError("step() was called on a monitor that is closed")
@@ -160,7 +156,7 @@ class GradientMonitor:
 
     @property
     def records(self):
-        """What was measured at the last steps, a list of dict."""
+        """What was measured at the last steps."""
         return self._records.all()
 
     def history(self, name, figure="l2"):
@@ -179,9 +175,6 @@ class GradientMonitor:
         self._closed = True
         self._attached.close()
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *error):
         self.close()
 
@@ -197,12 +190,16 @@ class GradientMonitor:
         detailed = self._step % (self._every * self._detail_every) == 0
         with np.errstate(all="ignore"):
             self._rows = {name: self._measure(p, name, detailed) for name, p in self._named.items()}
-        found = None if broken else first_broken(self._named, self._rows, self._watch.watching)
-        if found:
-            self._nonfinite(*found)
-        for name, row in self._rows.items():
-            if row and (math.isfinite(row["l2"]) or is_finite(self._named[name].grad)):
-                self._alarms.judge(self._step, name, row["l2"])
+        try:
+            found = None if broken else first_broken(self._named, self._rows, self._watch.watching)
+            if found:
+                self._nonfinite(*found)
+            for name, row in self._rows.items():
+                if row and (math.isfinite(row["l2"]) or is_finite(self._named[name].grad)):
+                    self._alarms.judge(self._step, name, row["l2"])
+        except BaseException:  # of on_alarm: the run may end here, and the log has to say why
+            self._keep()
+            raise
 
     def _measure(self, parameter, name, detailed):
         """Return what is known before the step, or None without a gradient."""
@@ -225,11 +222,16 @@ class GradientMonitor:
 
     def _after(self):
         """Measure what the step has changed, and keep the record."""
-        if self._rows is not None:
+        try:
             with np.errstate(all="ignore"):
-                for name, row in self._rows.items():
-                    if row and "weights" in row:
-                        self._update_ratio(name, row, row.pop("weights"))
+                for name, row in (self._rows or {}).items():
+                    if row and "weights" in row and self._optimizer is not None:
+                        self._update_ratio(name, row, row["weights"])
+        finally:
+            self._keep()
+
+    def _keep(self):
+        if self._rows is not None:
             self._records.add(self._step, [*self._rows.values()])
             if self._log is not None and not self._closed:
                 self._log.write(self._records.latest() | {"alarms": [*self._alarms.fresh]})
@@ -237,8 +239,6 @@ class GradientMonitor:
         self._step += 1
 
     def _update_ratio(self, name, row, before):
-        if self._optimizer is None:
-            return
         update = distance(flat(self._named[name].data), self._copies[name])
         fine = math.isfinite(update) or is_finite(self._named[name].data)
         if not fine and math.isfinite(row["l2"]) and math.isfinite(before):

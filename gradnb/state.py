@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradnb import checks
+
 
 def load(own, state):
     """Copy the values of `state` into the arrays `own`, by name and in place.
@@ -37,13 +39,15 @@ def load(own, state):
 
 def _fitting(value, array):
     """Return a copy of `value` in the type of `array`; `value` may be `array` or another one."""
-    given = np.array(value)
+    if isinstance(value, np.ndarray) and type(value) not in checks.ARRAYS:
+        raise TypeError(f"is a {type(value).__name__}, expected a plain array")
+    given = np.asarray(value)
     if given.shape != array.shape:
         raise ValueError(f"has shape {given.shape}, expected {array.shape}")
     if given.dtype.kind not in "fiu":
         raise ValueError(f"has dtype {given.dtype}, expected {array.dtype}")
     with np.errstate(over="ignore"):
-        values = given.astype(array.dtype)
+        values = given.astype(array.dtype)  # a copy
     if not np.array_equal(np.isfinite(given), np.isfinite(values)):
         raise ValueError(f"has values too large for {array.dtype}, up to {np.abs(given).max():.3g}")
     if not array.flags.writeable:

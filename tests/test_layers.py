@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gradnb import Linear, ReLU, Sigmoid, Tanh
 from gradnb.init import constant
+from gradnb.init import normal as gradnb_normal
 
 ACTIVATIONS = [ReLU, Sigmoid, Tanh]
 sizes = st.integers(1, 5)
@@ -221,6 +222,8 @@ def test_numbers_and_flags_of_numpy_become_those_of_python():
         ({"init": lambda shape, rng: np.ones(3)}, ValueError, r"init .*\(2, 3\), got \(3,\)"),
         ({"init": 0.1}, TypeError, r"init must be a callable .* got 0\.1"),
         ({"init": lambda shape, rng: np.full(shape, None)}, TypeError, "init must .* dtype object"),
+        ({"init": gradnb_normal}, TypeError, r"init: .* cannot draw an array of shape \(2, 3\): "),
+        ({"init": lambda shape, rng: [[1.0], [2.0, 3.0]]}, ValueError, "init: .* cannot draw an"),
         ({"init": lambda shape, rng: np.full(shape, "1")}, TypeError, "init must .* dtype <U1"),
         ({"rng": True}, TypeError, "rng must be .* got True"),
         ({"bias": "no"}, TypeError, "bias must be True or False, got 'no'"),

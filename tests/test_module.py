@@ -131,6 +131,7 @@ def test_load_state_dict_writes_in_place_and_keeps_the_dtype():
         ({"1.bias": np.ones((1, 1))}, r"1\.bias has shape \(1, 1\), expected \(1,\)"),
         ({"1.bias": np.array(["a"])}, r"1\.bias has dtype <U1, expected float64"),
         ({"1.bias": np.array([1j])}, r"1\.bias has dtype complex128, expected float64"),
+        ({"1.bias": np.ma.masked_array([1.0], mask=True)}, r"1\.bias is a MaskedArray"),
         ({"1.bias": np.array([True])}, r"1\.bias has dtype bool, expected float64"),
         ({"0.weight": [[1.0, 2.0], [3.0]], "1.bias": 1.0}, r"0\.weight .*; 1\.bias has shape \(\)"),
     ],

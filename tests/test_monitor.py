@@ -862,3 +862,31 @@ def test_anything_with_named_parameters_will_do():
     assert monitor.alarms[0]["message"] == (
         "step 0: gradient of w is not finite; it arises in the loss or backward pass"
     )
+
+
+def test_the_log_says_why_a_run_was_stopped(tmp_path):
+    model = mlp([2, 2], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    def stop(alarm):
+        if alarm["name"] == "0.weight":
+            raise KeyboardInterrupt(alarm["message"])
+
+    path = tmp_path / "log.jsonl"
+    with GradientMonitor(model, optimizer, low=None, high=1e-9, log=path, on_alarm=stop) as monitor:
+        model(np.ones((1, 2)))
+        model.backward(np.ones((1, 2)), input_grad=False)
+        with pytest.raises(KeyboardInterrupt, match=r"step 0: norm of the gradient of 0\.weight"):
+            optimizer.step()
+        assert len(monitor.records) == 1
+        (line,) = path.read_text(encoding="utf-8").splitlines()
+        assert json.loads(line)["alarms"][0]["kind"] == "high"
+        optimizer.step()  # it was raised already
+        assert [record["step"] for record in monitor.records] == [0, 1]
+
+
+def test_classes_are_no_models_and_no_optimisers():
+    with pytest.raises(TypeError, match=r"model must have named_parameters.* got the class Linear"):
+        GradientMonitor(Linear)
+    with pytest.raises(TypeError, match=r"optimizer must have .* got the class SGD"):
+        GradientMonitor(Linear(1, 1), SGD)
