@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from gradnb import checks
@@ -12,7 +14,9 @@ from gradnb.kinks import Nearby
 from gradnb.module import Module
 from gradnb.whole_network import numerical_gradients
 
+NARROW = (np.float32, np.float16)
 AT_ONCE = 50  # entries looked at closely together: each visit to a point nearby serves them all
+ROUNDING = 100  # units in the last place of the largest entry that a backward pass may round off
 BESIDE = 4  # times the noise is allowed beside x: extrapolation adds half, the loss may be larger
 
 
@@ -69,6 +73,9 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     arrays are moved by random amounts of up to a hundred steps. It is a disagreement if it
     disagrees there, away from kinks, too. If not, and the slopes around x differ by enough to
     explain what was found at x, it is reported as "kink nearby".
+
+    A float32 model's gradients are compared with differences of a copy in float64, and may differ
+    by rounding: by 100 units in the last place of the largest of them all, about 10⁻⁵ of it.
     """
     tol = checks.number("tol", tol, minimum=0)
     checks.instance("model", model, Module)
@@ -78,24 +85,30 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     x = checks.finite("x", checks.float_array("x", x)).copy()
     parameters = dict(model.named_parameters())
     before = {name: p.grad.copy() for name, p in parameters.items()}
-    arrays = {name: p.data for name, p in parameters.items()} | {"input": x}
+    for name, p in parameters.items():
+        points(name, p.data, None)  # refuses what is not finite or read-only, by name
+    narrow = any(array.dtype in NARROW for array in (x, *model.state_dict().values()))
+    double, x_double = _in_double_precision(model, x) if narrow else (model, x)
+    arrays = {name: p.data for name, p in double.named_parameters()} | {"input": x_double}
     for name, array in arrays.items():
         points("x" if name == "input" else name, array, eps)  # raises before anything is changed
 
     def value(_):
-        return number(loss(model(x.copy()), y), "loss")
+        return number(loss(double(x_double.copy()), y), "loss")
 
     report = GradcheckReport(tol)
     state = model.state_dict()
-    try:
-        checks.finite("the loss", np.array(value(x)))  # the batch that the layers remember
+    try:  # the batch that the layers remember
+        checks.finite("the loss", np.array(number(loss(model(x.copy()), y), "loss")))
         with as_before(model, loss):
             analytic = _analytic_gradients(report, model, loss, x, y)
-            nearby = Nearby(arrays, value, lambda: _backward(model, loss, x, y)[0], eps)
-            numeric = numerical_gradients(model, loss, x, y, eps=eps)
-            numeric["input"] = numerical_gradient(value, x, eps)
-            for name in arrays:
-                _compare(report, name, analytic[name], numeric[name], nearby)
+            nearby = Nearby(arrays, value, lambda: _backward(double, loss, x_double, y)[0], eps)
+            numeric = numerical_gradients(double, loss, x_double, y, eps=eps)
+            numeric["input"] = numerical_gradient(value, x_double, eps)
+            largest = max(float(np.abs(g).max(initial=0)) for g in analytic.values())
+            for name, gradient in analytic.items():
+                rounding = ROUNDING * float(np.finfo(gradient.dtype).eps) * largest
+                _compare(report, name, gradient, numeric[name], nearby, rounding)
     finally:
         model.load_state_dict(state)
         for name, p in parameters.items():
@@ -104,6 +117,27 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
     if raise_exception and (report.found_wrong or blind):
         raise GradcheckError(str(report))
     return report
+
+
+def _in_double_precision(model, x):
+    """Return the model and x in float64: copies, unless they are already or cannot be.
+
+    In float32 the steps are so long, and rounding is so coarse, that a difference says little.
+    """
+    twin = copy.deepcopy(model)
+    for _, module in twin.named_modules():
+        module._forward_hooks = ()
+        module._memory = None
+        for name in module._buffers:
+            setattr(module, name, getattr(module, name).astype(float))
+    for p in twin.parameters():
+        p.data, p.grad = p.data.astype(float), p.grad.astype(float)
+    attributes = [value for _, module in twin.named_modules() for value in vars(module).values()]
+    fixed = any(isinstance(v, np.ndarray) and v.dtype in NARROW for v in attributes)
+    wide = x.astype(float)
+    if fixed or twin(wide.copy()).dtype != float:  # a layer keeps to its own precision
+        return model, x
+    return twin, wide
 
 
 def _analytic_gradients(report, model, loss, x, y):
@@ -130,13 +164,13 @@ def _backward(model, loss, x, y):
     return added | {"input": grad_input}, given
 
 
-def _compare(report, name, analytic, numeric, nearby):
+def _compare(report, name, analytic, numeric, nearby, rounding):
     """Add to the report what is found of one array.
 
     Entries that disagree get a second look, the worst first: their difference is extrapolated, then
     kinks are looked for. It ends with a disagreement that remains, or when none is left.
     """
-    array, noise = nearby.arrays[name], nearby.noise(name)
+    array, noise = nearby.arrays[name], nearby.noise(name) + rounding
     kink, seen = np.zeros((2, *array.shape), dtype=bool)
     while True:
         wrong, difference, scale = _disagreements(analytic, numeric, report.tol, noise)
