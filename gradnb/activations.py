@@ -104,7 +104,7 @@ class PReLU(Module):
 
     Forward: y = x where x > 0, else a x. Backward: ∂L/∂x = g where x > 0, else a g, and
     ∂L/∂a = Σ g min(x, 0), the sum over the batch and all features that share an a. He et al.
-    (2015), equations 1 to 3.
+    (2015).
 
     Parameters
     ----------
