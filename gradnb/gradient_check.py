@@ -120,14 +120,12 @@ def gradcheck(model, loss, x, y, *, eps=None, tol=1e-7, raise_exception=True):
 
 
 def _in_double_precision(model, x):
-    """Return the model and x in float64: copies, unless they are already or cannot be.
+    """Return copies of the model and x in float64, or these two if a layer keeps its precision.
 
     In float32 the steps are so long, and rounding is so coarse, that a difference says little.
     """
     twin = copy.deepcopy(model)
     for _, module in twin.named_modules():
-        module._forward_hooks = ()
-        module._memory = None
         for name in module._buffers:
             setattr(module, name, getattr(module, name).astype(float))
     for p in twin.parameters():
@@ -135,7 +133,7 @@ def _in_double_precision(model, x):
     attributes = [value for _, module in twin.named_modules() for value in vars(module).values()]
     fixed = any(isinstance(v, np.ndarray) and v.dtype in NARROW for v in attributes)
     wide = x.astype(float)
-    if fixed or twin(wide.copy()).dtype != float:  # a layer keeps to its own precision
+    if fixed or twin(wide.copy()).dtype != float:
         return model, x
     return twin, wide
 

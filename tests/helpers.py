@@ -143,3 +143,15 @@ def check_clipping(clip):
         for p, grad, g in zip(params, grads, before, strict=True):
             assert p.grad is grad, "the gradient was replaced"
             np.testing.assert_allclose(grad, factor * g, rtol=1e-12)
+
+
+def run(optimizer_class, gradients, start=1.0, **options):
+    """Feed a sequence of gradients to one parameter and return its values after every step."""
+    w = Parameter(np.array([start]))
+    optimizer = optimizer_class([w], **options)
+    path = []
+    for g in gradients:
+        w.grad[...] = g
+        optimizer.step()
+        path.append(w.data.item())
+    return path

@@ -4,22 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from helpers import run
 
 from gradnb import Adagrad, Adam, AdamW, MSELoss, Parameter, RMSprop, Tanh, mlp
 
 ADAPTIVE = [Adagrad, RMSprop, Adam, AdamW]
-
-
-def run(optimizer_class, gradients, start=1.0, **options):
-    """Feed a sequence of gradients to one parameter and return its values after every step."""
-    w = Parameter(np.array([start]))
-    optimizer = optimizer_class([w], **options)
-    path = []
-    for g in gradients:
-        w.grad[...] = g
-        optimizer.step()
-        path.append(w.data.item())
-    return path
 
 
 @pytest.mark.parametrize(

@@ -438,9 +438,22 @@ def test_a_layer_that_keeps_its_precision_is_compared_in_it():
             self._recall(grad_output)
             return grad_output * self.factor
 
+    class Narrow(Module):
+        """It has nothing that a copy could widen, and narrows what it is given."""
+
+        def forward(self, x):
+            y = x.astype(np.float32) * 2
+            self._remember(None, y)
+            return y
+
+        def backward(self, grad_output, input_grad=True):
+            self._recall(grad_output)
+            return grad_output * 2
+
     x = np.array([[0.5, -1.0]], np.float32)
     for model in (
         Scale(np.float32),
+        Narrow(),
         Sequential(Linear(2, 2, rng=0, dtype="f4"), Scale(np.float32)),
     ):
         report = gradcheck(model, MSELoss(), x, np.zeros_like(x), tol=1e-2)

@@ -6,22 +6,10 @@ import faults
 import numpy as np
 import pytest
 import rules
-from helpers import check_rule
+from helpers import check_rule, run
 
 from gradnb import SGD, AdamW, Linear, MSELoss, Parameter, Sequential, Tanh, mlp
 from gradnb.optimizer import Optimizer
-
-
-def run(gradients, start=1.0, optimizer_class=SGD, **options):
-    """Feed a sequence of gradients to one parameter and return its values after every step."""
-    w = Parameter(np.array([start]))
-    optimizer = optimizer_class([w], **options)
-    path = []
-    for g in gradients:
-        w.grad[...] = g
-        optimizer.step()
-        path.append(w.data.item())
-    return path
 
 
 @pytest.mark.parametrize(
@@ -43,7 +31,7 @@ def run(gradients, start=1.0, optimizer_class=SGD, **options):
 )
 def test_by_hand(options, path):
     """The gradients 2, 1, 3 from w = 1; all numbers are exact in binary."""
-    assert run([2, 1, 3], **options) == path_of(options) == path
+    assert run(SGD, [2, 1, 3], **options) == path_of(options) == path
 
 
 def path_of(options):
@@ -267,7 +255,7 @@ def test_what_the_faults_vary_is_sound_itself(variant):
 @pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
 def test_a_zero_gradient_moves_nothing_but_by_decay(optimizer_class, options):
     decays = optimizer_class is AdamW or "weight_decay" in options
-    path = run([0] * 10, optimizer_class=optimizer_class, lr=0.1, **options)
+    path = run(optimizer_class, [0] * 10, lr=0.1, **options)
     assert np.isfinite(path).all()
     if not decays or options.get("weight_decay") == 0:
         assert path == [1.0] * 10
@@ -307,7 +295,7 @@ def arrays_of(optimizer):
 @pytest.mark.parametrize(("optimizer_class", "options"), rules.CASES, ids=rules.name)
 def test_two_optimisers_share_no_state(optimizer_class, options):
     gradients = np.random.default_rng(0).normal(size=(2, 20))
-    alone = [run(g, optimizer_class=optimizer_class, lr=0.1, **options) for g in gradients]
+    alone = [run(optimizer_class, g, lr=0.1, **options) for g in gradients]
     params = [Parameter(np.array([1.0])) for _ in range(2)]
     optimizers = [optimizer_class([p], lr=0.1, **options) for p in params]
     for t in range(20):
