@@ -16,11 +16,11 @@ from gradnb.optimizer import Optimizer
 class Adagrad(Optimizer):
     """Divide each step by the root of the sum of all squared gradients so far.
 
-    s ← s + g²;  w ← w − ηₜ g / (√s + ε), with ηₜ = η / (1 + (t − 1) κ) in step t = 1, 2, …
+    s ← s + g²;  w ← w − ηₜ g / (√s + ε), with ηₜ = η / (1 + (t − 1) d) in step t = 1, 2, …
 
     This is the diagonal form in Figure 1 of Duchi, Hazan and Singer (2011), with ε for their δ and
     with their update (4) free of constraints. Rules and defaults are those of
-    ``torch.optim.Adagrad``; the decay κ of the rate is PyTorch's.
+    ``torch.optim.Adagrad``; the decay d of the rate is PyTorch's.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Adagrad(Optimizer):
     lr : float
         Learning rate η, at least 0. May be changed between steps.
     lr_decay : float
-        κ, at least 0.
+        d, at least 0.
     weight_decay : float
         λ, at least 0.
     initial_accumulator_value : float

@@ -125,7 +125,7 @@ ROUNDING = 1e-12
 """Magnitudes below this print as ``< 1e-12``: their digits belong to the processor."""
 
 
-def verdict(claim, measure, value, relation, threshold, *, when=None, outside=None):
+def verdict(claim, measure, value, relation, threshold, *, when=None, outside=None, instead=None):
     """Print whether a claim holds, from the number that decides and its threshold.
 
     The claim holds if ``value relation threshold`` is true, else it fails. A claim that holds only
@@ -149,6 +149,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
         The condition, as it follows "holds when".
     outside : float, optional
         The same measure where the condition is not met.
+    instead : str, optional
+        What is true instead, in one sentence; printed if the claim fails.
 
     Raises
     ------
@@ -156,11 +158,18 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
         If the claim or the relation is unknown, a number is NaN, or only one of `when` and
         `outside` is given.
 
+    Notes
+    -----
+    Numbers are printed with two digits, or with as many as it takes to be on the same side of the
+    threshold as the number itself.
+
     Examples
     --------
-    >>> verdict("A10", "change of the gradient over six rates", 0.0, ">", 0.5)
+    >>> instead = "The gradient at a point does not contain the rate; the step does."
+    >>> verdict("A10", "change of the gradient over six rates", 0.0, ">", 0.5, instead=instead)
     Claim A10. A too small learning rate makes the gradient zero
     A10 fails: change of the gradient over six rates 0 (threshold > 0.5)
+    Instead: The gradient at a point does not contain the rate; the step does.
     """
     if relation not in _RELATIONS:
         raise ValueError(f"relation must be one of {', '.join(_RELATIONS)}, got {relation!r}")
@@ -170,14 +179,18 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
         raise ValueError(
             f"value, threshold and outside must not be NaN, got {value}, {threshold}, {outside}"
         )
-    holds = _RELATIONS[relation]
-    word, numbers = ("holds" if holds(value, threshold) else "fails"), _show(value)
+
+    def holds(number):
+        return _RELATIONS[relation](number, threshold)
+
+    word, numbers = ("holds" if holds(value) else "fails"), _show(value, holds)
     if when is not None:
-        numbers += f" then, {_show(outside)} otherwise"
-        if holds(value, threshold) and not holds(outside, threshold):
+        numbers += f" then, {_show(outside, holds)} otherwise"
+        if holds(value) and not holds(outside):
             word = f"holds when {when}"
-    limit = f"{relation} {_plain(threshold)}"
-    _print(claim, f"{word}: {measure} {numbers} (threshold {limit})")
+    _print(claim, f"{word}: {measure} {numbers} (threshold {relation} {_plain(threshold, 6)})")
+    if instead is not None and word == "fails":
+        print(f"Instead: {instead}")
 
 
 def cited(claim, says, source):
@@ -213,13 +226,15 @@ def _print(claim, line):
     print(f"{claim} {line}")
 
 
-def _show(value):
+def _show(value, holds):
     if value != 0 and abs(value) < ROUNDING:
-        return f"< {_plain(ROUNDING)}"
-    return _plain(value)
-
-
-def _plain(value):
+        return f"< {_plain(ROUNDING, 1)}"
     # The second digit of a tiny error is the first that differs between processors
-    digits = 1 if 0 < abs(value) < 1e-6 else 2
+    digits = 1 if abs(value) < 1e-6 else 2
+    while holds(float(_plain(value, digits))) != holds(value):
+        digits += 1
+    return _plain(value, digits)
+
+
+def _plain(value, digits):
     return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e+")

@@ -94,8 +94,38 @@ def test_rounding(capsys, value, shown):
 
 
 def test_the_word_is_decided_before_rounding(capsys):
-    assert line(capsys, "E1", "error", 0.4999, "<", 0.5) == "E1 holds: error 0.5 (threshold < 0.5)"
     assert line(capsys, "E1", "error", 1e-15, ">", 0) == "E1 holds: error < 1e-12 (threshold > 0)"
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "threshold", "shown"),
+    [
+        (0.4999, "<", 0.5, "0.4999 (threshold < 0.5)"),
+        (0.5, "<", 0.5, "0.5 (threshold < 0.5)"),
+        (99.7, "<", 100, "99.7 (threshold < 100)"),
+        (100.3, ">", 100, "100.3 (threshold > 100)"),
+        (2.4e-9, ">", 2e-9, "2.4e-9 (threshold > 2e-9)"),
+        (1.0, ">", 0.125, "1 (threshold > 0.125)"),
+        (np.nextafter(1.0, 2), ">", 1, "1.0000000000000002 (threshold > 1)"),
+    ],
+)
+def test_the_printed_number_is_on_the_side_of_the_threshold_that_it_is_on(
+    capsys, value, relation, threshold, shown
+):
+    assert line(capsys, "E1", "error", value, relation, threshold).endswith(f": error {shown}")
+    said = line(
+        capsys, "E1", "error", threshold, relation, threshold, when="x", outside=float(value)
+    )
+    assert f"then, {shown.split(' (')[0]} otherwise" in said
+
+
+@pytest.mark.parametrize(("value", "printed"), [(1.0, False), (3.0, True)])
+def test_instead_is_printed_where_the_claim_fails(capsys, value, printed):
+    verdict("B2", "slope", value, "<", 2, instead="It grows.")
+    said = capsys.readouterr().out.splitlines()
+    assert said[2:] == ["Instead: It grows."] * printed
+    verdict("B2", "slope", value, "<", 2, when="x", outside=5.0, instead="It grows.")
+    assert len(capsys.readouterr().out.splitlines()) == 2 + printed
 
 
 @pytest.mark.parametrize(
