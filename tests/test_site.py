@@ -392,8 +392,9 @@ def test_the_ledger_leads_to_the_cells_that_decided(site, pages):
         claim, verdict = (row.select("td")[i].get_text(" ", strip=True) for i in (0, 1))
         if link := row.find("a"):
             page, anchor = urldefrag(urljoin("chapters/claims.html", link["href"]))
-            cell = pages[page].find(id=anchor).get_text()
-            assert f"{claim.split()[0]} {verdict.split(',')[0]}:" in cell
+            cell = pages[page].find(id=anchor)
+            assert "cell" in cell["class"]
+            assert f"{claim.split()[0]} {verdict.split(',')[0]}:" in cell.get_text()
             settled += 1
         else:
             assert verdict == "open"
