@@ -25,7 +25,7 @@ help:
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
 	@echo "make lint        the code style alone"
-	@echo "make notebooks   run the notebooks and store their outputs"
+	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
 	@echo "make lock        renew constraints.txt after a change of requirements.txt"
 	@echo "make clean       remove what was built and installed"
 
@@ -46,6 +46,7 @@ test: venv
 
 notebooks: venv
 	@$(LOCKED) $(PY) -m tools.notebooks
+	@$(LOCKED) $(PY) -m tools.ledger
 
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT) until Ctrl-C."

@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup, SoupStrainer
 from docutils import nodes
 from fontTools.subset import Options, Subsetter, load_font, save_font
 from PIL import Image
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms.images import ImageConverter
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
@@ -40,6 +41,26 @@ def math_renderer(visit):
             raise nodes.SkipNode from error
 
     return render
+
+
+class VerdictPlaces(SphinxTransform):
+    """Name each cell that settles a claim, such as `claim-b10`, for the ledger to link to."""
+
+    default_priority = 400
+
+    def apply(self):
+        for output in self.document.findall(nodes.literal_block):
+            settled = re.findall(r"^([A-E]\d+) (?:holds|fails|cited)\b", output.astext(), re.M)
+            for claim in dict.fromkeys(settled):
+                cell = output.parent.parent
+                cell["names"].append(f"claim-{claim.lower()}")
+                self.document.note_explicit_target(cell, cell)
+
+
+def ledger_script(app, pagename, templatename, context, doctree):
+    """Load the ledger's filter on its page alone; from `_static` it would load on every page."""
+    if pagename == "chapters/claims":
+        app.add_js_file("ledger.js", loading_method="defer")
 
 
 def chapter_notebook(app, pagename, templatename, context, doctree):
@@ -142,8 +163,10 @@ def setup(app):
     app.add_node(
         nodes.citation, override=True, html=(visit_citation, HTML5Translator.depart_citation)
     )
+    app.add_transform(VerdictPlaces)
     app.add_post_transform(LosslessWebP)
     app.connect("builder-inited", prefer_webp)
     app.connect("html-page-context", chapter_notebook)
+    app.connect("html-page-context", ledger_script)
     app.connect("build-finished", tidy)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -237,4 +237,7 @@ def _show(value, holds):
 
 
 def _plain(value, digits):
-    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e+")
+    text = f"{value:.{digits}g}"
+    if 10 <= abs(value) < 1e5:
+        return f"{float(text)}".removesuffix(".0")  # 100, not 1e+02
+    return text.replace("e-0", "e-").replace("e+0", "e+")

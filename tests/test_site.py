@@ -21,6 +21,9 @@ from bs4 import BeautifulSoup
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from gradnb.claims import CLAIMS
+from tools import ledger
+
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
 PAGES = sorted(
@@ -378,6 +381,70 @@ def test_search_finds_the_chapter(browser, server, site):
     reader.page.wait_for_selector("#search-results li a")
     assert "backprop" in reader.page.locator("#search-results li a").first.get_attribute("href")
     report(reader.problems)
+    context.close()
+
+
+def test_the_ledger_leads_to_the_cells_that_decided(site, pages):
+    rows = pages["chapters/claims.html"].select("table.ledger tbody tr")
+    assert len(rows) == len(CLAIMS)
+    settled = 0
+    for row in rows:
+        claim, verdict = (row.select("td")[i].get_text(" ", strip=True) for i in (0, 1))
+        if link := row.find("a"):
+            page, anchor = urldefrag(urljoin("chapters/claims.html", link["href"]))
+            cell = pages[page].find(id=anchor)
+            assert "cell" in cell["class"]
+            assert f"{claim.split()[0]} {verdict.split(',')[0]}:" in cell.get_text()
+            settled += 1
+        else:
+            assert verdict == "open"
+    assert settled == len(ledger.read()[0])
+
+
+def shown(page):
+    """List the claims that the ledger shows, with their verdicts."""
+    rows = page.locator("table.ledger tbody tr:visible").all_inner_texts()
+    return [row.split()[0] for row in rows]
+
+
+def test_the_ledger_is_filtered_without_a_mouse_or_a_network(browser, server):
+    settled = {claim: ledger.kind(entry) for claim, entry in ledger.read()[0].items()}
+    kinds = {claim: settled.get(claim, "open") for claim in CLAIMS}
+    failed = [claim for claim in CLAIMS if kinds[claim] == "fails"]
+    conditional = [claim for claim in CLAIMS if kinds[claim] == "holds when"]
+    in_b = [claim for claim in failed if claim.startswith("B")]
+    assert in_b
+    context = browser.new_context()
+    reader = Reader(context, server)
+    reader.open("chapters/claims.html")
+    page = reader.page
+    assert shown(page) == list(CLAIMS)
+    verdicts, articles = page.get_by_label("Verdict"), page.get_by_label("Article")
+    verdicts.focus()
+    page.keyboard.type("fails")
+    assert shown(page) == failed
+    assert page.get_by_role("status").inner_text() == f"{len(failed)} of 62 claims shown"
+    page.keyboard.press("Tab")
+    page.keyboard.type("B.")
+    assert shown(page) == in_b
+    assert page.locator("article h2:visible").count() == 1
+    assert urlparse(page.url).query == "verdict=fails&article=B"
+    page.reload()
+    assert shown(page) == in_b
+    articles.select_option("")
+    verdicts.select_option(label=f"holds when … ({len(conditional)})")
+    assert shown(page) == conditional
+    page.goto(server + "chapters/claims.html?verdict=nonsense&article=E")
+    assert shown(page) == [claim for claim in CLAIMS if claim.startswith("E")]
+    report(reader.problems)
+    context.close()
+
+
+def test_the_ledger_is_whole_without_scripts(browser, server):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server + "chapters/claims.html")
+    assert shown(page) == list(CLAIMS)
     context.close()
 
 

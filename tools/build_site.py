@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,16 +32,18 @@ def main():
             shutil.rmtree(ROOT / "_build" / folder, ignore_errors=True)
     BUILT.unlink(missing_ok=True)
     print("Building the book …", flush=True)
-    run = subprocess.run(
-        command,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        close_fds=False,  # hands on the lock of tools/locked.py
-    )
-    if run.returncode:
-        sys.exit(f"{run.stdout}\nThe book was not built; each warning above counts as an error.")
+    # A file, not a pipe: a build that fails leaves Node behind, which would hold the pipe open.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        run = subprocess.run(
+            command,
+            check=False,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            close_fds=False,  # hands on the lock of tools/locked.py
+        )
+        if run.returncode:
+            said.seek(0)
+            sys.exit(f"{said.read()}\nThe book was not built; each warning above is an error.")
     BUILT.touch()
 
 
