@@ -1,4 +1,4 @@
-"""Data: real handwritten digits, shipped with the package, and two toy problems in the plane."""
+"""Data: handwritten digits, shipped with the package, two toy problems, and a drifting stream."""
 
 from __future__ import annotations
 
@@ -143,3 +143,55 @@ def moons(n_samples=200, noise=0.1, rng=None):
     lower = np.column_stack([1 - np.cos(angle), 0.5 - np.sin(angle)])
     x = np.where(y[:, None] == 0, upper, lower)
     return x + rng.normal(0, noise, x.shape), y
+
+
+def drifting_stream(n_features=5, drift=0.01, noise=0.1, rng=None):
+    """Draw examples without end from a linear rule whose weights wander.
+
+    The target of the row x ~ N(0, I) is t = x w + noise · ξ. The weights begin as w ~ N(0, I) and
+    move after every example, w ← w + drift · ζ. All entries of ξ and ζ are standard normal, so
+    noise² is the mean squared error of whoever knows w, and after k examples w has moved by
+    drift · √k in each entry (root of the mean square).
+
+    Parameters
+    ----------
+    n_features : int
+        Entries of x and w, at least 1.
+    drift : float
+        Standard deviation of each weight's step, at least 0. With 0 the rule stays as it is.
+    noise : float
+        Standard deviation of the noise on the target, at least 0.
+    rng : numpy.random.Generator, int or None
+        Source of all draws.
+
+    Returns
+    -------
+    iterator
+        Each ``next`` gives a pair ``x, target`` of shapes (1, n_features) and (1, 1), float64: a
+        batch of one, as layers and losses take it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n_features` is not an integer of at least 1, or `drift` or `noise` is negative or not
+        finite; at the call, not at the first ``next``.
+
+    Examples
+    --------
+    >>> stream = drifting_stream(3, drift=0.1, rng=0)
+    >>> x, target = next(stream)
+    >>> x.shape, target.shape
+    ((1, 3), (1, 1))
+    """
+    n_features = checks.integer("n_features", n_features, minimum=1)
+    drift = checks.number("drift", drift, minimum=0)
+    noise = checks.number("noise", noise, minimum=0)
+    return _drifting_stream(n_features, drift, noise, checks.generator("rng", rng))
+
+
+def _drifting_stream(n_features, drift, noise, rng):
+    w = rng.normal(size=(n_features, 1))
+    while True:
+        x = rng.normal(size=(1, n_features))
+        yield x, x @ w + noise * rng.normal(size=(1, 1))
+        w += drift * rng.normal(size=w.shape)

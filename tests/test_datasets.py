@@ -1,6 +1,7 @@
-"""The digits that are shipped, byte for byte, and the geometry of the toy problems."""
+"""The digits that are shipped, byte for byte, the toy problems' geometry, the stream's moments."""
 
 import hashlib
+import itertools
 import math
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradnb
-from gradnb.datasets import digits, moons, spirals
+from gradnb.datasets import digits, drifting_stream, moons, spirals
 
 ARCHIVE = Path(gradnb.__file__).parent / "data" / "digits.npz"
 
@@ -179,3 +180,85 @@ def test_toy_problems_follow_their_seed(draw):
 def test_toy_problem_errors(draw, options, error, message):
     with pytest.raises(error, match=message):
         draw(**options)
+
+
+def drawn(count, **options):
+    """Return the first rows and targets of a stream, stacked."""
+    pairs = list(itertools.islice(drifting_stream(**options), count))
+    return np.concatenate([x for x, _ in pairs]), np.concatenate([t for _, t in pairs])
+
+
+def test_drifting_stream_gives_batches_of_one():
+    stream = drifting_stream(3, rng=0)
+    assert iter(stream) is stream
+    for x, target in itertools.islice(stream, 4):
+        assert (x.shape, target.shape) == ((1, 3), (1, 1))
+        assert x.dtype == target.dtype == np.float64
+    assert next(drifting_stream())[0].shape == (1, 5)
+
+
+def test_drifting_stream_without_drift_or_noise_has_one_rule():
+    x, target = drawn(20, drift=0, noise=0, rng=1)
+    w, *_ = np.linalg.lstsq(x, target, rcond=None)
+    np.testing.assert_allclose(x @ w, target, atol=1e-12)
+    assert x.mean() == pytest.approx(0, abs=0.3)
+    assert x.std() == pytest.approx(1, abs=0.3)
+
+
+def test_drifting_stream_noise_has_its_standard_deviation():
+    x, target = drawn(4000, drift=0, noise=0.3, rng=2)
+    w, *_ = np.linalg.lstsq(x, target, rcond=None)
+    assert (target - x @ w).std() == pytest.approx(0.3, rel=0.05)
+
+
+def test_drifting_stream_weights_begin_as_standard_normal():
+    """With one feature and no noise, target / x is the weight."""
+    first = [drawn(1, n_features=1, noise=0, rng=seed) for seed in range(1000)]
+    w = np.array([target.item() / x.item() for x, target in first])
+    assert w.mean() == pytest.approx(0, abs=0.1)
+    assert w.std() == pytest.approx(1, abs=0.1)
+
+
+def test_drifting_stream_weights_take_independent_steps_of_the_drift():
+    x, target = drawn(4000, n_features=1, drift=0.2, noise=0, rng=3)
+    steps = np.diff((target / x).ravel())
+    assert steps.std() == pytest.approx(0.2, rel=0.05)
+    assert abs(steps.mean()) < 0.015
+    assert abs(np.corrcoef(steps[1:], steps[:-1])[0, 1]) < 0.06
+
+
+def test_drifting_stream_weights_move_apart_from_each_other():
+    """Two features: if both took the same steps, targets at x = (1, -1) would never drift."""
+    x, target = drawn(6000, n_features=2, drift=0.1, noise=0, rng=4)
+    early, *_ = np.linalg.lstsq(x[:50], target[:50], rcond=None)
+    late, *_ = np.linalg.lstsq(x[-50:], target[-50:], rcond=None)
+    moved = (late - early).ravel()
+    assert abs(moved[0] - moved[1]) > 1
+
+
+def test_drifting_stream_follows_its_seed_and_shares_no_memory():
+    first, again = drawn(9, rng=1), drawn(9, rng=np.random.default_rng(1))
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(first[0], drawn(9, rng=2)[0])
+    stream = drifting_stream(rng=1)
+    x, target = next(stream)
+    x[...] = target[...] = np.nan
+    assert np.array_equal(next(stream)[1][0], first[1][1])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"n_features": 0}, ValueError, "n_features must be at least 1, got 0"),
+        ({"n_features": 2.0}, TypeError, r"n_features must be an integer, got 2\.0"),
+        ({"drift": -0.1}, ValueError, r"drift must be at least 0, got -0\.1"),
+        ({"drift": math.inf}, ValueError, "drift must be finite, got inf"),
+        ({"noise": -1}, ValueError, "noise must be at least 0, got -1"),
+        ({"noise": "a"}, TypeError, "noise must be a number, got 'a'"),
+        ({"rng": 0.5}, TypeError, r"rng must be .* got 0\.5"),
+    ],
+)
+def test_drifting_stream_errors_come_at_the_call(options, error, message):
+    with pytest.raises(error, match=message):
+        drifting_stream(**options)
