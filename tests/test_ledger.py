@@ -241,11 +241,11 @@ def test_a_row_shows_the_line_and_links_to_the_cell(capsys):
     lines = ledger.write(found).splitlines()
     row = next(line for line in lines if "**C2**" in line)
     assert row == (
-        f"| **C2** {CLAIMS['C2']} | fails | loss: the mean **3** (threshold \\< 1)"
+        f"| **C2** {CLAIMS['C2']} | fails | loss: the mean **3**<br>(threshold \\< 1)"
         "<br>*Instead:* It swings. | [Stochastic descent](#claim-c2) |"
     )
     row = next(line for line in lines if "**B1**" in line)
-    assert "| holds when alone | gap **0.1** then, **5** otherwise (threshold \\< 1) |" in row
+    assert "| holds when alone | gap **0.1** then, **5** otherwise<br>(threshold \\< 1) |" in row
 
 
 def test_marks_of_markdown_are_taken_as_text(capsys):

@@ -227,7 +227,7 @@ def _reasons(entry: Settled) -> Iterator[str]:
         part = {name: text and _escape(text) for name, text in entry.verdict.items()}
         otherwise = f" then, **{part['outside']}** otherwise" if part["outside"] else ""
         limit = f"(threshold {part['relation']} {part['threshold']})"
-        yield f"{part['measure']} **{part['value']}**{otherwise} {limit}"
+        yield f"{part['measure']} **{part['value']}**{otherwise}<br>{limit}"
     if entry.instead:
         yield f"*Instead:* {_escape(entry.instead)}"
     if entry.cited:
