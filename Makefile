@@ -32,13 +32,16 @@ help:
 book: site
 	@echo "The book is built. Open _build/html/index.html, or run: make serve"
 
+# A notebook, or a file of tests, stays in one process; two cores halve the time, more than four do not help.
+PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 # Every check runs, also after one has failed, so that one run shows all there is to mend.
 test: venv
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed 'make lint'"; \
 	$(LOCKED) $(PY) tools/build_site.py --fresh || failed="$$failed 'make book'"; \
 	echo "Running the tests, and every notebook …"; \
-	$(LOCKED) $(PY) -m pytest || failed="$$failed '$(PY) -m pytest'"; \
+	$(LOCKED) $(PYTEST) || failed="$$failed '$(PYTEST)'"; \
 	if [ -n "$$failed" ]; then \
 	    echo "Failed, with the reasons above. One at a time:$$failed"; exit 1; \
 	fi; \
