@@ -32,7 +32,7 @@ help:
 book: site
 	@echo "The book is built. Open _build/html/index.html, or run: make serve"
 
-# A notebook, or a file of tests, stays in one process; two cores halve the time, more than four do not help.
+# A notebook, or a file of tests, stays whole in one process. The longest of them bounds what more processes can save.
 PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # Every check runs, also after one has failed, so that one run shows all there is to mend.

@@ -32,7 +32,7 @@ def main():
             shutil.rmtree(ROOT / "_build" / folder, ignore_errors=True)
     BUILT.unlink(missing_ok=True)
     print("Building the book …", flush=True)
-    # A file, not a pipe: a build that fails leaves Node behind, which would hold the pipe open.
+    # A file, not a pipe: what a failed build leaves running would hold a pipe open for ever.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         run = subprocess.run(
             command,
