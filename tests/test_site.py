@@ -384,6 +384,12 @@ def test_search_finds_the_chapter(browser, server, site):
     context.close()
 
 
+def test_only_the_search_page_loads_the_search(pages):
+    """Its index grows with the book."""
+    loads = {name for name, page in pages.items() if page.select('script[src*="searchindex.js"]')}
+    assert loads == {"search.html"}
+
+
 def test_the_ledger_leads_to_the_cells_that_decided(site, pages):
     rows = pages["chapters/claims.html"].select("table.ledger tbody tr")
     assert len(rows) == len(CLAIMS)
