@@ -32,6 +32,7 @@ _HOME = {
         *("StepLR", "ExponentialLR", "CosineAnnealingLR"),
         *("clip_grad_norm_", "clip_grad_value_"),
     ),
+    "passes": ("signals",),
 }
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # for editors, which read and do not run
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # for editors, which read and do not run
         clip_grad_norm_,
         clip_grad_value_,
     )
+    from gradnb.passes import signals
 
 __all__ = ["claims", "datasets", "init"]
 __all__ += [name for names in _HOME.values() for name in names]

@@ -98,8 +98,8 @@ class Sequential(Module):
 class Residual(Sequential):
     """Add what the modules compute to their input.
 
-    Forward: y = x + s f(x), with f the modules one after the other and s the scale. Backward:
-    ∂L/∂x = g + s g Jᵀ for each example, with J = ∂f/∂x the Jacobian of f: whatever f does, g itself
+    Forward: y = x + α f(x), with f the modules one after the other and α the scale. Backward:
+    ∂L/∂x = g + α g Jᵀ for each example, with J = ∂f/∂x the Jacobian of f: whatever f does, g itself
     arrives unchanged. He et al. (2016).
 
     Parameters
@@ -108,7 +108,7 @@ class Residual(Sequential):
         At least one; the last has to give the shape that the first takes. Parameters are named by
         position, as in `Sequential`.
     scale : float
-        s. With 1, the variance usually grows with every block; 1/√B in each of B blocks keeps it
+        α. With 1, the variance usually grows with every block; 1/√B in each of B blocks keeps it
         bounded (Hayou et al. 2021), provided that f ends in a `Linear`: after a ReLU, f(x) is never
         negative, and its mean adds up.
 
@@ -133,7 +133,7 @@ class Residual(Sequential):
         self.scale = checks.number("scale", scale)
 
     def forward(self, x):
-        """Return x + s f(x), of the shape of x."""
+        """Return x + α f(x), of the shape of x."""
         branch = super().forward(x)
         if branch.shape != x.shape:
             raise ValueError(

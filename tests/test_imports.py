@@ -15,7 +15,7 @@ PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
     "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "monitor", "network"}
-    | {"numerical", "optim"},
+    | {"numerical", "optim", "passes"},
     "activations": {"numpy", "module"},
     "adam": {"numpy", "optimizer"},
     "adaptive": {"numpy", "optimizer"},
@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "optim": {"numpy", "adam", "adaptive", "clipping", "optimizer", "schedules"},
     "optimizer": {"module", "hooks"},
     "records": {"numpy"},
+    "passes": {"network"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
     "recurrent": {"numpy", "module", "init"},
     "schedules": {"optimizer"},
