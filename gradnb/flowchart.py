@@ -6,7 +6,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from gradnb.plotting import BLACK
 
-_PAD, _GAP = 4.0, 12.0  # points: between a box and its text, and least between two boxes
+_PAD, _GAP = 4.0, 13.0  # points: between a box and its text, and least between two boxes
 
 
 def ladder(ax, start, rungs, end, *, left=0.44, fontsize=9.0):
@@ -100,7 +100,7 @@ class _Box:
         for string, weight in ((head, "bold"), (text, "normal")):
             if string:
                 self.texts.append(_wrapped(ax, string, room, fontsize=fontsize, fontweight=weight))
-                self.heights.append((self.texts[-1].get_text().count("\n") + 1) * 1.32 * fontsize)
+                self.heights.append((self.texts[-1].get_text().count("\n") + 1) * 1.27 * fontsize)
         self.height = sum(self.heights) + 2 * _PAD
 
     def draw(self, middle, rounded):
