@@ -51,7 +51,8 @@ def test_boxes_are_apart_and_on_the_page(ax):
     assert len(boxes(ax)) == 2 + 2 * len(RUNGS)
     page = ax.figure.bbox
     for box in boxes(ax):
-        assert page.contains(*box.min) and page.contains(*box.max)
+        assert page.contains(*box.min)
+        assert page.contains(*box.max)
     for one, other in itertools.combinations(boxes(ax), 2):
         assert not one.overlaps(other)
 
