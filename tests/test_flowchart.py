@@ -83,6 +83,8 @@ def test_arrows_lead_from_box_to_box(ax):
             assert len(touching) == 1
             pair += touching
         ends.add(tuple(pair))
+        middle = ax.transData.transform((np.array(arrow.xyann) + arrow.xy) / 2)
+        assert not any(box.contains(*middle) for box in boxes(ax))
     questions = [0, 1, 3, 5]
     assert ends == {(a, a + 1) for a in questions[1:]} | {(0, 1), (1, 3), (3, 5), (5, 7)}
 
