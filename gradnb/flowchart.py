@@ -39,7 +39,8 @@ def ladder(ax, start, rungs, end, *, left=0.44, fontsize=9.0):
     Raises
     ------
     ValueError
-        If there is no question, `left` is out of its range, or the axes are too small for the text.
+        If there is no question, `left` is out of its range, a word is wider than its box, or the
+        axes are not high enough for the text.
 
     Examples
     --------
@@ -122,13 +123,19 @@ def _wrapped(ax, string, room, **style):
     lines = [""]
     for word in string.split():
         longer = f"{lines[-1]} {word}".strip()
-        text.set_text(longer)
-        if 72 / ax.figure.dpi * text.get_window_extent().width <= room or not lines[-1]:
+        if _width(text, longer) <= room:
             lines[-1] = longer
-        else:
-            lines.append(word)
+            continue
+        if _width(text, word) > room:
+            raise ValueError(f"every word must fit its box of {room:.0f} points, got {word!r}")
+        lines.append(word)
     text.set_text("\n".join(lines))
     return text
+
+
+def _width(text, string):
+    text.set_text(string)
+    return 72 / text.figure.dpi * text.get_window_extent().width
 
 
 def _arrow(ax, start, end):

@@ -97,4 +97,6 @@ def test_errors():
         ladder(ax, START, RUNGS, END, left=0.9)
     with pytest.raises(ValueError, match=r"ax must be at least \d+ points higher to hold"):
         ladder(ax, START, RUNGS, END)
+    with pytest.raises(ValueError, match=r"every word must fit its box of \d+ points, got 'a{99}'"):
+        ladder(ax, "a" * 99, RUNGS, END)
     plt.close(figure)
