@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "gradient_check": {
         *("numpy", "chain", "differences", "gradcheck_report", "kinks", "module", "whole_network"),
     },
+    "flowchart": {"matplotlib", "plotting"},
     "hooks": set(),
     "init": {"numpy"},
     "jsonlines": set(),
