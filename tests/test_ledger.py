@@ -262,6 +262,8 @@ def test_the_summary_counts(capsys):
     )
     everything = dict.fromkeys(CLAIMS, found["E1"])
     assert ledger.summary(everything) == "62 of 62 claims are settled: 62 hold."
+    del everything["D8"]
+    assert ledger.summary(everything).endswith(": 61 hold. The other one is open.")
     assert Counter(ledger.kind(None) for _ in range(2)) == {"open": 2}
 
 

@@ -198,7 +198,8 @@ def summary(settled: dict[str, Settled]) -> str:
     }
     counts = [f"{n[word]} {verb[n[word] > 1]}" for word, verb in verbs.items() if n[word]]
     text = f"{len(CLAIMS) - n['open']} of {len(CLAIMS)} claims are settled: {', '.join(counts)}."
-    return text + (f" The other {n['open']} are open." if n["open"] else "")
+    others = {0: "", 1: " The other one is open."}
+    return text + others.get(n["open"], f" The other {n['open']} are open.")
 
 
 def kind(entry: Settled | None) -> str:
