@@ -155,8 +155,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
     Raises
     ------
     ValueError
-        If the claim or the relation is unknown, a number is NaN, or only one of `when` and
-        `outside` is given.
+        If the claim or the relation is unknown, a number is NaN, only one of `when` and `outside`
+        is given, or `when` holds the ": " that ends it in the printed line.
 
     Notes
     -----
@@ -175,6 +175,8 @@ def verdict(claim, measure, value, relation, threshold, *, when=None, outside=No
         raise ValueError(f"relation must be one of {', '.join(_RELATIONS)}, got {relation!r}")
     if (when is None) != (outside is None):
         raise ValueError("when and outside go together: give both or neither")
+    if ": " in (when or ""):
+        raise ValueError(f"when must not hold a colon, which ends it in the line, got {when!r}")
     if any(number is not None and math.isnan(number) for number in (value, threshold, outside)):
         raise ValueError(
             f"value, threshold and outside must not be NaN, got {value}, {threshold}, {outside}"

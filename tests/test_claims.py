@@ -140,6 +140,7 @@ def test_instead_is_printed_where_the_claim_fails(capsys, value, printed):
         ({"relation": "=="}, "relation must be one of <, <=, >, >=, got '=='"),
         ({"when": "x"}, "when and outside go together"),
         ({"outside": 1.0}, "when and outside go together"),
+        ({"when": "x: y", "outside": 1.0}, "when must not hold a colon, .* got 'x: y'"),
         ({"value": math.nan}, "must not be NaN, got nan, 1, None"),
         ({"threshold": math.nan}, r"must not be NaN, got 0\.5, nan, None"),
         ({"when": "x", "outside": math.nan}, r"must not be NaN, got 0\.5, 1, nan"),
