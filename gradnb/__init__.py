@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 # What stands where. `__getattr__` imports it when it is first asked for, so that `import gradnb`
 # takes no time (PEP 562).
 _HOME = {
+    "doctor": ("diagnose",),
     "layers": ("BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Tanh"),
     "losses": ("CrossEntropyLoss", "MSELoss"),
     "module": ("Module", "Parameter"),
@@ -38,6 +39,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # for editors, which read and do not run
     # ruff: noqa: F401
     from gradnb import claims, datasets, init
+    from gradnb.doctor import diagnose
     from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
     from gradnb.losses import CrossEntropyLoss, MSELoss
     from gradnb.module import Module, Parameter

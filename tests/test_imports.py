@@ -15,7 +15,7 @@ PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
     "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "monitor", "network"}
-    | {"numerical", "optim", "passes"},
+    | {"doctor", "numerical", "optim", "passes"},
     "activations": {"numpy", "module"},
     "adam": {"numpy", "optimizer"},
     "adaptive": {"numpy", "optimizer"},
@@ -27,6 +27,21 @@ MAY_IMPORT = {
     "clipping": {"numpy", "module", "optimizer"},
     "datasets": {"numpy"},
     "differences": {"numpy"},
+    "doctor/__init__": {"doctor"},
+    "doctor/curvature": {"numpy"},
+    "doctor/diagnosis": {"numpy", "doctor", "module"},
+    "doctor/observation": {"numpy", "measure"},
+    "doctor/preserved": {"numpy"},
+    "doctor/remedies": set(),
+    "doctor/report": {"doctor"},
+    "doctor/signs_backward": {"numpy", "doctor"},
+    "doctor/signs_depth": {"numpy", "doctor"},
+    "doctor/signs_numbers": {"numpy", "doctor"},
+    "doctor/signs_rest": {"numpy", "doctor"},
+    "doctor/signs_units": {"numpy", "doctor"},
+    "doctor/signs_weights": {"numpy", "doctor"},
+    "doctor/subject": {"numpy", "doctor", "layers", "network"},
+    "doctor/torch_subject": {"numpy", "doctor", "torch"},
     "gradcheck_report": set(),
     "gradient_check": {
         *("numpy", "chain", "differences", "gradcheck_report", "kinks", "module", "whole_network"),
@@ -79,10 +94,15 @@ def imported(path):
             yield rest[0] if top == "gradnb" and rest else top
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def module_name(path):
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_name)
 def test_a_module_imports_only_what_it_may(path):
-    assert path.stem in MAY_IMPORT, f"say in MAY_IMPORT what {path.name} may import"
-    allowed = MAY_IMPORT[path.stem] | (set() if path.stem == "claims" else {"checks"})
+    name = module_name(path)
+    assert name in MAY_IMPORT, f"say in MAY_IMPORT what {name} may import"
+    allowed = MAY_IMPORT[name] | (set() if name == "claims" else {"checks"})
     assert set(imported(path)) - sys.stdlib_module_names <= allowed
 
 
@@ -106,7 +126,12 @@ def test_gradnb_brings_numpy_and_nothing_else():
 
 
 def test_every_name_is_there():
-    listed = {path.stem for path in PACKAGE.glob("*.py")} | set(gradnb.__all__) | {"__version__"}
+    listed = (
+        {path.stem for path in PACKAGE.glob("*.py")}
+        | {"doctor"}
+        | set(gradnb.__all__)
+        | {"__version__"}
+    )
     assert set(dir(gradnb)) <= listed
     assert set(gradnb.__all__) <= set(dir(gradnb))
     assert len(gradnb.__all__) == len(set(gradnb.__all__))
@@ -133,9 +158,10 @@ def test_editors_read_the_same_names():
     assert read == lazy | {"gradnb": {"claims", "datasets", "init"}}
 
 
-@pytest.mark.parametrize("name", sorted(set(MAY_IMPORT) - {"plotting"}))
+@pytest.mark.parametrize("name", sorted(set(MAY_IMPORT) - {"plotting", "doctor/torch_subject"}))
 def test_docstring_examples(name):
-    module = importlib.import_module("gradnb" if name == "__init__" else f"gradnb.{name}")
+    dotted = f"gradnb.{name}".replace("/", ".").removesuffix(".__init__")
+    module = importlib.import_module(dotted)
     result = doctest.testmod(module)
     assert result.failed == 0
     assert (result.attempted > 0) == (">>>" in Path(module.__file__).read_text(encoding="utf-8"))

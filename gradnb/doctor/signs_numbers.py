@@ -1,0 +1,126 @@
+"""Signs in the numbers themselves: not finite, or too small for their type."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from gradnb.doctor.observation import size
+from gradnb.doctor.report import Finding
+
+GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
+FLUSHED = 0.5  # share of a gradient's entries that the type has lost
+FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
+
+
+def finite(array):
+    """Tell whether all entries are finite; integers are."""
+    array = np.asarray(array)
+    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
+
+
+def not_finite(subject, run):
+    """Yield the first place at which a number that is not finite arises."""
+    broken = first_place(subject, run)
+    if broken is None:
+        return
+    where, says = broken
+    grown = _growth(run)
+    if grown is not None and where != "x":
+        layers, rate, largest = grown
+        yield Finding(
+            cause="exploding",
+            where=where,
+            says=f"outputs grow by a factor of {rate:.2g} a layer over {layers} layers, "
+            f"up to {largest:.2g}, and then overflow",
+            evidence={"rate": rate, "layers": layers, "largest": largest},
+            sure="certain",
+            why="the growth is steady, layer after layer, before the first overflow",
+        )
+    yield Finding(
+        cause="nonfinite",
+        where=where,
+        says=says,
+        evidence={},
+        sure="certain",
+        why="everything before it is finite",
+    )
+
+
+def first_place(subject, run):
+    """Return where the first number that is not finite stands and what to say of it, or None."""
+    if not finite(subject.inputs):
+        count = int(np.sum(~np.isfinite(subject.inputs)))
+        return "x", f"{count} of the {subject.inputs.size} numbers of x are not finite"
+    for name in subject.names:
+        if not finite(subject.values(name)):
+            return name, f"the parameter {name} itself is not finite"
+    for stage in run.stages:
+        if finite(stage.input) and not finite(stage.output):
+            return str(stage), "its output is not finite, and its input is"
+        if not finite(stage.input):
+            return f"input of {stage}", "it is not finite, and every output before it is"
+    if not finite(run.prediction):
+        return "the prediction", "it is not finite, and every layer's output is"
+    if not math.isfinite(run.loss):
+        return "the loss", "it is not finite, and the prediction is"
+    if not finite(run.error):
+        return "backward of the loss", "its gradient is not finite, and the loss is"
+    for stage in reversed(run.stages):
+        if stage.error_out is None or not finite(stage.error_out):
+            continue
+        bad = [name for name in stage.weights if not finite(run.gradients[name])]
+        if bad:
+            return f"backward of {stage}", f"the gradient of {bad[0]} is not finite"
+        if stage.error_in is not None and not finite(stage.error_in):
+            return f"backward of {stage}", "what it hands back is not finite, what it received is"
+    for name, g in run.gradients.items():
+        if not finite(g):
+            return f"backward of {name}", "its gradient is not finite"
+    return None
+
+
+def _growth(run):
+    """Return over how many layers outputs grow steadily, by which factor, and their largest."""
+    sizes = []
+    for stage in run.layers:
+        sizes.append(size(stage.input) if finite(stage.input) else math.inf)
+        if not finite(stage.input) or not finite(stage.output):
+            break
+    sizes = [s for s in sizes if math.isfinite(s) and s > 0]
+    if len(sizes) < 3:
+        return None
+    steps = [b / a for a, b in pairwise(sizes)]
+    rate = (sizes[-1] / sizes[0]) ** (1 / len(steps))
+    steady = min(steps) > 1 and rate > GROWS
+    return (len(steps), rate, sizes[-1]) if steady else None
+
+
+def underflow(subject, run, wide):
+    """Yield where a gradient's entries are lost below the smallest number of the type.
+
+    `wide` is a run in which they are not: in a wider type, or with the loss scaled up.
+    """
+    tiny = float(np.finfo(subject.dtype).tiny)
+    worst = None
+    for name, g in run.gradients.items():
+        true = wide.gradients[name]
+        there = true != 0
+        lost = float(np.mean(g[there] == 0)) if there.any() else 0.0
+        low = 0 < size(true) / max(true.size, 1) ** 0.5 < FLOOR * tiny
+        if lost > FLUSHED and low and (worst is None or lost > worst[1]):
+            worst = name, lost, size(true)
+    if worst is None:
+        return
+    name, lost, norm = worst
+    yield Finding(
+        cause="underflow",
+        where=name,
+        says=f"{lost:.0%} of its gradient's entries are 0 in {subject.dtype}; "
+        f"without underflow its norm is {norm:.2g}",
+        evidence={"lost": lost, "norm": norm, "smallest": tiny},
+        sure="certain",
+        why="the same pass with room below shows them",
+    )

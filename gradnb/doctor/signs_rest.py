@@ -1,0 +1,193 @@
+"""Signs of rest: the gradient is small, and the question is why the loss does not fall.
+
+Sizes are measured in natural units, so that neither the loss's scale nor the weights' matters: a
+parameter's unit is the larger of its own root mean square and 1/√fan_in, the loss's is that of the
+same predictions against shuffled targets, which is what a model scores that knows nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradnb.doctor.curvature import extremes
+from gradnb.doctor.observation import rms, size
+from gradnb.doctor.report import Finding
+
+NUDGE = 0.1  # of a parameter's unit
+SMALL = 1e-3  # of the loss: what a nudge along the gradient may still win at rest
+FITTED = 0.02  # of the loss of shuffled targets
+FALLS = 2e-3  # of the loss: what a way down must win
+FLAT = 1e-3  # of the loss: what a nudge changes on a plateau
+BALANCED = 0.9  # cosine between −g and what a penalty pulls with
+REACH = (0.1, 0.3, 1.0, 3.0)  # steps along a direction, in units
+LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
+
+
+class Rest:
+    """The loss around the parameters, in natural units."""
+
+    def __init__(self, subject, run, decay):
+        self.subject, self.decay = subject, decay
+        self.loss = self._total(run.loss)
+        self.units = {}
+        for name in subject.names:
+            w = subject.values(name)
+            fan_in = w.shape[0] if w.ndim > 1 else w.size
+            self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
+        shuffled = subject.shuffled_targets()
+        self.ignorant = abs(run.loss if shuffled is None else subject.value(y=shuffled))
+        self.scale = max(self.ignorant, abs(run.loss), 1e-300)
+        self.gradients = self._with_decay(run.gradients)
+        self.slope = self._slope(self.gradients)
+
+    def _slope(self, gradients):
+        """Return what a nudge along the gradient wins, to first order, relative to the loss."""
+        return (
+            sum(NUDGE * self.units[n] * g.size**0.5 * size(g) for n, g in gradients.items())
+            / self.scale
+        )
+
+    def _with_decay(self, gradients):
+        if not self.decay:
+            return gradients
+        return {n: g + self.decay * self.subject.values(n) for n, g in gradients.items()}
+
+    def _total(self, loss):
+        if not self.decay:
+            return loss
+        squares = sum(size(self.subject.values(n)) ** 2 for n in self.subject.names)
+        return loss + 0.5 * self.decay * squares
+
+    @property
+    def at_rest(self):
+        """Whether the gradient is small."""
+        return self.slope < SMALL
+
+    @property
+    def fitted(self):
+        """Whether the loss is a small part of what it is for shuffled targets."""
+        return abs(self.loss) <= FITTED * self.ignorant
+
+    def moved_gradient(self, move):
+        """Return the flat gradient, in units, after a flat move in units."""
+        with self.subject.shifted(self._split(move)):
+            gradients = self._with_decay(self.subject.gradients())
+        return np.concatenate([self.units[n] * g.ravel() for n, g in gradients.items()])
+
+    def change(self, move):
+        """Return by how much of its unit the loss changes after a flat move in units."""
+        with self.subject.shifted(self._split(move)):
+            return (self._total(self.subject.value()) - self.loss) / self.scale
+
+    def _split(self, move):
+        moves, start = {}, 0
+        for name, g in self.gradients.items():
+            part = move[start : start + g.size].reshape(g.shape)
+            moves[name], start = self.units[name] * part, start + g.size
+        return moves
+
+    @property
+    def count(self):
+        """Number of parameters."""
+        return sum(g.size for g in self.gradients.values())
+
+
+def penalty(subject, run, decay):
+    """Yield a balance between the data's gradient and a penalty, told or not.
+
+    The pull of weight decay is λ w, that of an L1 penalty λ sign(w). Where the data's gradient
+    points against it in all weights at once, nothing else holds them there.
+    """
+    data = {n: g - run.direct.get(n, 0) for n, g in run.gradients.items()}
+    norm = sum(size(g) ** 2 for g in data.values()) ** 0.5
+    if norm == 0:
+        return
+    told = run.direct or ({n: decay * subject.values(n) for n in data} if decay else {})
+    if told:
+        total = sum(size(g + told.get(n, 0)) ** 2 for n, g in data.items()) ** 0.5
+        if total < 0.1 * norm:
+            yield Finding(
+                "penalty",
+                "",
+                f"the data's gradient has the norm {norm:.2g}, with the penalty's {total:.2g} "
+                "remains",
+                {"data": norm, "total": total},
+                "certain",
+                "both are measured",
+            )
+        return
+    for pull, kind in ((lambda w: w, "weight decay"), (np.sign, "an L1 penalty")):
+        weights = {n: pull(subject.values(n).astype(float)) for n in data if data[n].ndim > 1}
+        against = -sum(float(np.vdot(data[n], w)) for n, w in weights.items())
+        square = sum(size(w) ** 2 for w in weights.values())
+        length = sum(size(data[n]) ** 2 for n in weights) ** 0.5 * square**0.5
+        if length and square and against > BALANCED * length:
+            strength = against / square
+            yield Finding(
+                "penalty",
+                "",
+                f"the gradient points against the weights (cosine {against / length:.3f}), "
+                f"as if {kind} of {strength:.2g} balanced it",
+                {"cosine": against / length, "strength": strength, "data": norm},
+                "likely",
+                "no other force is known that holds all weights so; "
+                "pass weight_decay to be certain",
+            )
+            return
+
+
+def fitted(rest):
+    """Yield a minimum at which next to nothing of the loss is left."""
+    if rest.at_rest and rest.fitted:
+        yield Finding(
+            "finished",
+            "",
+            f"the loss is {rest.loss:.2g}, against {rest.ignorant:.2g} with shuffled targets",
+            {"loss": rest.loss, "shuffled": rest.ignorant, "slope": rest.slope},
+            "certain",
+            f"a nudge along the gradient would win {rest.slope:.1g} of that",
+        )
+
+
+def at_rest(rest):
+    """Yield what holds a model whose gradient is small: a minimum, a saddle or a plateau."""
+    if not rest.at_rest:
+        return
+    rng = np.random.default_rng(0)
+    iterations = 6 if rest.count > LARGE_MODEL else 20
+    (low, down), (high, up) = extremes(rest.moved_gradient, rest.count, iterations, rng)
+    slope = {"slope": rest.slope, "lowest": low, "highest": high}
+    falls = min(rest.change(sign * t * down) for t in REACH for sign in (1, -1)) if low < 0 else 0.0
+    if -falls > max(FALLS, 3 * rest.slope):
+        yield Finding(
+            "saddle",
+            "",
+            f"the gradient is small and the lowest curvature is {low:.2g} (highest {high:.2g}); "
+            f"that way the loss falls by {-falls:.0%}",
+            slope | {"falls": -falls},
+            "certain" if -falls > 5 * FALLS else "likely",
+            "the loss was evaluated along that direction",
+        )
+        return
+    nudges = [rng.normal(size=rest.count) * NUDGE for _ in range(2)]
+    nudges += [sign * t * up for t in REACH[2:] for sign in (1, -1)]
+    changes = max(abs(rest.change(nudge)) for nudge in nudges)
+    if changes < FLAT:
+        yield Finding(
+            "plateau",
+            "",
+            f"the gradient is small, and nudges of {NUDGE:.0%} change the loss by at most "
+            f"{changes:.1g} of it",
+            slope | {"changes": changes},
+            "certain" if changes < FLAT / 100 else "likely",
+            "the loss was evaluated there",
+        )
+        return
+    yield Finding(
+        "finished",
+        "",
+        f"the gradient is small, the lowest curvature found is {low:.2g}, the highest {high:.2g}",
+        slope,
+        "likely",
+        f"{iterations} products with the Hessian found no way down; a flat one may be left",
+    )

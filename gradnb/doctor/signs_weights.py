@@ -1,0 +1,124 @@
+"""Signs in the weights and the inputs: zeros, copies, and scales far from 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradnb.doctor.observation import rms, size
+from gradnb.doctor.report import Finding
+
+NONE = 1e-10  # of a new network's weights: as good as 0
+ALIKE = 1e-3  # relative distance from rank one
+COPIES = 0.5  # share of distinct units below which a layer is called symmetric
+LARGE, SMALL = 15.0, 3e-3  # root mean square of a normalised feature is 1
+
+
+def zero_weights(subject, run):
+    """Yield weight matrices that are all 0."""
+    found = [
+        (stage, name)
+        for stage in run.layers
+        for name, w in stage.matrices.items()
+        if rms(w) <= NONE / len(w) ** 0.5
+    ]
+    blocking = [(stage, name) for stage, name in found if not stage.bypassed]
+    if not blocking:
+        return
+    names = [name for _, name in blocking]
+    last = run.layers[-1]
+    heals = [stage for stage, _ in blocking] == [last] and not last.bypassed
+    yield Finding(
+        cause="zero weights",
+        where=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
+        says=f"{len(names)} of {sum(len(s.matrices) for s in run.layers)} weight matrices "
+        "hold nothing but zeros, and no error passes them",
+        evidence={"matrices": len(names)},
+        sure="certain",
+        why="zeros make the error before them 0"
+        + ("; being the last layer it moves at the first step" if heals else ""),
+    )
+
+
+def symmetric(subject, run):
+    """Yield hidden layers whose units are copies or multiples of each other."""
+    worst = None
+    for stage in run.layers[:-1]:
+        for name, w in stage.matrices.items():
+            if min(w.shape) < 2 or not w.any():
+                continue
+            bias = [v for v in stage.weights.values() if v.ndim == 1]
+            distinct, residual = _distinct(w, bias), _beyond_rank_one(w)
+            if distinct > COPIES * w.shape[1] and residual > ALIKE:
+                continue
+            if worst is None or residual < worst[2]:
+                worst = name, distinct, residual, w.shape[1]
+    if worst is None:
+        return
+    name, distinct, residual, units = worst
+    one = f"all but {residual:.1g} of it has rank one" if residual <= ALIKE else ""
+    copies = f"{distinct} of its {units} units are distinct" if distinct < units else ""
+    yield Finding(
+        cause="symmetric",
+        where=name,
+        says=" and ".join(filter(None, (copies, one))),
+        evidence={"distinct": distinct, "units": units, "beyond rank one": residual},
+        sure="certain" if distinct == 1 else "likely",
+        why="equal units get equal gradients where the next layer weighs them equally, "
+        "and compute one feature in any case",
+    )
+
+
+def _distinct(w, bias):
+    """Count the units that differ, by one random projection of each."""
+    rng = np.random.default_rng(0)
+    w = np.vstack([w, *[b[None] for b in bias if b.shape == w.shape[1:]]]).astype(float)
+    seen = np.sort(rng.normal(size=len(w)) @ w)
+    return 1 + int(np.sum(np.diff(seen) > 1e-6 * size(w) / w.shape[1] ** 0.5))
+
+
+def _beyond_rank_one(w):
+    """Return the share of ‖W‖ that no matrix of rank one can hold."""
+    w = w.astype(float)
+    w = w / size(w)
+    v = w[np.argmax((w**2).sum(axis=1))]
+    for _ in range(3):  # of the power method: a little too large a share at worst
+        u = w @ v
+        v = u @ w / size(u) ** 2
+    return float(max(0.0, 1 - (size(u) * size(v)) ** 2) ** 0.5) if u.any() else 1.0
+
+
+def unscaled_inputs(subject, run):
+    """Yield inputs far from the scale for which weights are drawn."""
+    x = subject.inputs
+    first = run.stages[0] if run.stages else None
+    if x.dtype.kind != "f" or first is None or first.kind == "norm":
+        return
+    columns = np.sqrt(np.mean(x.reshape(-1, x.shape[-1]).astype(float) ** 2, axis=0))
+    column = int(np.argmax(columns))
+    largest, overall = float(columns[column]), rms(x)
+    met = _met(first)
+    if largest > LARGE and met > LARGE / 3:
+        says = f"feature {column} has a root mean square of {largest:.3g}, all have {overall:.3g}"
+    elif 0 < overall < SMALL and met < SMALL * 10:
+        says = f"the inputs have a root mean square of {overall:.3g}"
+    else:
+        return
+    factor = max(largest / LARGE, SMALL / overall)
+    yield Finding(
+        cause="unscaled inputs",
+        where="x",
+        says=says + f", and the first layer gives {met:.3g}",
+        evidence={"largest": largest, "overall": overall, "first layer": met},
+        sure="certain" if factor > 3 else "likely",
+        why="initial weights are drawn for inputs of about 1, "
+        f"and this is {factor:.2g} times beyond what passes for normal",
+    )
+
+
+def _met(first):
+    """Return the root mean square of what the first layer makes of the inputs."""
+    if first.weights:
+        weight = next(iter(first.matrices.values()), None)
+        if weight is not None and first.input.shape[-1] == weight.shape[0]:
+            return rms(first.input @ weight)
+    return rms(first.output)
