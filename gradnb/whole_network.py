@@ -13,6 +13,7 @@ import numpy as np
 from gradnb import checks
 from gradnb.chain import Chain, as_before
 from gradnb.differences import number, numerical_gradient, points
+from gradnb.memory import keep_freed
 from gradnb.module import Module
 
 NUMBERS = 80_000  # how many outputs are evaluated together: they should stay in the cache
@@ -124,7 +125,7 @@ def _short_cut(chain, k, eps):
     widest = max(v.shape[1] for v in chain.inputs[after:])
     together = min(len(weight), max(1, NUMBERS // (len(x) * widest)))
     outputs, targets = np.tile(chain.inputs[after].T, together), np.tile(chain.y.T, together)
-    _keep_freed_memory()
+    keep_freed()
     gradient = np.zeros(weight.shape)
     for j in range(weight.shape[1]):
         for first in range(0, len(weight), together):
@@ -160,16 +161,6 @@ def _differences(chain, after, change, spread, outputs, targets):
     losses_above, losses_below = losses.reshape(2, -1)
     difference[changed] = losses_above - losses_below
     return difference
-
-
-def _keep_freed_memory():
-    """Have the C library keep what is freed, in blocks of up to 24 MB.
-
-    The allocator of Linux gives large blocks back to the system at once and asks for them anew,
-    which costs almost half of the time here. Once a block was freed, it keeps those that are
-    smaller, for as long as the process runs. Elsewhere this does nothing.
-    """
-    np.empty(3_000_000)
 
 
 def _columns(array, which):

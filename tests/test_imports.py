@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "differences": {"numpy"},
     "doctor/__init__": {"doctor"},
     "doctor/curvature": {"numpy"},
-    "doctor/diagnosis": {"numpy", "doctor", "module"},
+    "doctor/diagnosis": {"numpy", "doctor", "memory", "module"},
     "doctor/observation": {"numpy", "measure"},
     "doctor/preserved": {"numpy"},
     "doctor/remedies": set(),
@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "layers": {"numpy", "module", "init", "activations", "normalization"},
     "losses": {"numpy"},
     "measure": {"numpy"},
+    "memory": {"numpy"},
     "module": {"numpy", "hooks", "state"},
     "network": {"numpy", "module", "layers", "init", "recurrent"},
     "monitor": {"numpy", "alarms", "attach", "jsonlines", "measure", "nonfinite", "records"},
@@ -72,7 +73,7 @@ MAY_IMPORT = {
     "schedules": {"optimizer"},
     "second_differences": {"numpy", "differences"},
     "state": {"numpy"},
-    "whole_network": {"numpy", "chain", "differences", "module"},
+    "whole_network": {"numpy", "chain", "differences", "memory", "module"},
 }
 """Beside the standard library, and `checks`, which all but `claims` may import."""
 

@@ -16,6 +16,7 @@ from gradnb.doctor import (
 from gradnb.doctor.observation import size
 from gradnb.doctor.report import Diagnosis, Finding
 from gradnb.doctor.subject import Subject
+from gradnb.memory import keep_freed
 from gradnb.module import Module
 
 
@@ -72,6 +73,7 @@ def diagnose(model, loss, x, y, *, weight_decay=0.0):
     """
     decay = checks.number("weight_decay", weight_decay, minimum=0)
     subject = _subject(model, loss, x, y)
+    keep_freed()
     with np.errstate(all="ignore"), subject.untouched():
         run = subject.run()
         findings = _findings(subject, run, decay)
@@ -98,11 +100,17 @@ def _findings(subject, run, decay):
     broken = [*signs_numbers.not_finite(subject, run)]
     if broken:
         return broken + notes
-    exact, wide = _wide_run(subject, run)
+    rest = signs_rest.Rest(subject, run, decay)
+    exact = subject.widen() if subject.dtype != np.float64 else True
+    if rest.at_rest and exact:  # what is left of a small gradient asks for every digit
+        rest = signs_rest.Rest(subject, subject.run(watch=False), decay)
+    wide, flushed = run, []
+    if signs_numbers.is_low(subject, run):
+        scale = 1.0 if exact and subject.dtype != np.float64 else 2.0**signs_numbers.ROOM
+        wide = subject.run(scale)
+        flushed += signs_numbers.underflow(subject, run, wide, scale)
     differences = signs_backward.Differences(subject, exact)
-    rest = signs_rest.Rest(subject, wide, decay)
     depth = [*signs_depth.through_depth(subject, wide), *signs_depth.through_time(subject, wide)]
-    flushed = [*signs_numbers.underflow(subject, run, wide)]
     found = [
         *signs_backward.wrong_backward(subject, run, differences),
         *signs_backward.unreached(subject, wide, differences),
@@ -111,7 +119,7 @@ def _findings(subject, run, decay):
         *signs_weights.zero_weights(subject, run),
         *signs_weights.symmetric(subject, run),
         *signs_weights.unscaled_inputs(subject, run),
-        *signs_rest.penalty(subject, wide, decay),
+        *signs_rest.penalty(subject, run, decay),
         *signs_rest.fitted(rest),
         *signs_units.dead(subject, run),
         *(f for f in depth if f.cause == "exploding"),
@@ -127,15 +135,6 @@ def _findings(subject, run, decay):
     found += flushed if depth else []
     found += signs_backward.not_zeroed(subject, run, certain=False)
     return found + notes
-
-
-def _wide_run(subject, run):
-    """Return whether double precision is at hand, and a run in which no gradient underflows."""
-    narrow = subject.dtype != np.float64
-    exact = subject.widen() if narrow else True
-    tiny = float(np.finfo(np.float64).tiny)
-    low = any(size(g) < 1e100 * tiny for g in run.gradients.values())
-    return exact, subject.run() if narrow or low else run
 
 
 def _eval_mode(subject):

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradnb.doctor.observation import size
+from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
 GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
 FLUSHED = 0.5  # share of a gradient's entries that the type has lost
 FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
+ROOM = 60  # powers of two by which a loss is scaled to look below the smallest number
 
 
 def finite(array):
@@ -98,7 +99,13 @@ def _growth(run):
     return (len(steps), rate, sizes[-1]) if steady else None
 
 
-def underflow(subject, run, wide):
+def is_low(subject, run):
+    """Tell whether some gradient is so small that its type may have lost some of it."""
+    floor = float(np.finfo(subject.dtype).tiny) * FLOOR * 2.0**20
+    return any(rms(g) < floor for g in run.gradients.values())
+
+
+def underflow(subject, run, wide, scale):
     """Yield where a gradient's entries are lost below the smallest number of the type.
 
     `wide` is a run in which they are not: in a wider type, or with the loss scaled up.
@@ -109,9 +116,9 @@ def underflow(subject, run, wide):
         true = wide.gradients[name]
         there = true != 0
         lost = float(np.mean(g[there] == 0)) if there.any() else 0.0
-        low = 0 < size(true) / max(true.size, 1) ** 0.5 < FLOOR * tiny
+        low = 0 < rms(true) / scale < FLOOR * tiny
         if lost > FLUSHED and low and (worst is None or lost > worst[1]):
-            worst = name, lost, size(true)
+            worst = name, lost, size(true) / scale
     if worst is None:
         return
     name, lost, norm = worst

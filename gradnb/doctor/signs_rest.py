@@ -34,8 +34,8 @@ class Rest:
             w = subject.values(name)
             fan_in = w.shape[0] if w.ndim > 1 else w.size
             self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
-        shuffled = subject.shuffled_targets()
-        self.ignorant = abs(run.loss if shuffled is None else subject.value(y=shuffled))
+        shuffled = subject.shuffled_loss(run.prediction)
+        self.ignorant = abs(run.loss if shuffled is None else shuffled)
         self.scale = max(self.ignorant, abs(run.loss), 1e-300)
         self.gradients = self._with_decay(run.gradients)
         self.slope = self._slope(self.gradients)
@@ -98,7 +98,7 @@ def penalty(subject, run, decay):
     The pull of weight decay is λ w, that of an L1 penalty λ sign(w). Where the data's gradient
     points against it in all weights at once, nothing else holds them there.
     """
-    data = {n: g - run.direct.get(n, 0) for n, g in run.gradients.items()}
+    data = {n: g - run.direct[n] if n in run.direct else g for n, g in run.gradients.items()}
     norm = sum(size(g) ** 2 for g in data.values()) ** 0.5
     if norm == 0:
         return
@@ -116,12 +116,15 @@ def penalty(subject, run, decay):
                 "both are measured",
             )
         return
+    matrices = {n: subject.values(n) for n in data if data[n].ndim > 1}
     for pull, kind in ((lambda w: w, "weight decay"), (np.sign, "an L1 penalty")):
-        weights = {n: pull(subject.values(n).astype(float)) for n in data if data[n].ndim > 1}
-        against = -sum(float(np.vdot(data[n], w)) for n, w in weights.items())
-        square = sum(size(w) ** 2 for w in weights.values())
-        length = sum(size(data[n]) ** 2 for n in weights) ** 0.5 * square**0.5
-        if length and square and against > BALANCED * length:
+        against = square = length = 0.0
+        for name, w in matrices.items():
+            pulled = pull(w)
+            against -= float(np.vdot(data[name], pulled))
+            square, length = square + size(pulled) ** 2, length + size(data[name]) ** 2
+        length = (length * square) ** 0.5
+        if length and against > BALANCED * length:
             strength = against / square
             yield Finding(
                 "penalty",

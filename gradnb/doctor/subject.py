@@ -67,17 +67,18 @@ class Subject:
         """Return a copy of a parameter's values."""
         return self._named[name].data.copy()
 
-    def value(self, rows=None, y=None):
-        """Return the loss, of the first `rows` examples, or against other targets."""
+    def value(self, rows=None):
+        """Return the loss, of all or of the first `rows` examples."""
         self._random.rewind()
-        x, target = self._batch(rows)
-        return float(self.loss(self.model(x), target if y is None else y))
+        x, y = self._batch(rows)
+        return float(self.loss(self.model(x), y))
 
-    def shuffled_targets(self):
-        """Return the targets in another order, or None where they cannot be reordered."""
+    def shuffled_loss(self, prediction):
+        """Return the loss against the targets in another order, or None without an order."""
         if not isinstance(self._y, np.ndarray) or self.rows < 2:
             return None
-        return self._y[np.random.default_rng(0).permutation(self.rows)]
+        order = np.random.default_rng(0).permutation(self.rows)
+        return float(self.loss(prediction, self._y[order]))
 
     def gradients(self, rows=None):
         """Return the gradient of every parameter by name, without the stages."""
