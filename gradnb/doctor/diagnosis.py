@@ -76,8 +76,8 @@ def diagnose(model, loss, x, y, *, weight_decay=0.0):
     keep_freed()
     with np.errstate(all="ignore"), subject.untouched():
         run = subject.run()
-        findings = _findings(subject, run, decay)
-    return Diagnosis(findings, _layers(run), run.loss)
+        layers = _layers(run)
+        return Diagnosis(_findings(subject, run, decay), layers, run.loss)
 
 
 def _subject(model, loss, x, y):
@@ -101,28 +101,32 @@ def _findings(subject, run, decay):
     if broken:
         return broken + notes
     rest = signs_rest.Rest(subject, run, decay)
-    exact = subject.widen() if subject.dtype != np.float64 else True
-    if rest.at_rest and exact:  # what is left of a small gradient asks for every digit
-        rest = signs_rest.Rest(subject, subject.run(watch=False), decay)
-    wide, flushed = run, []
-    if signs_numbers.is_low(subject, run):
-        scale = 1.0 if exact and subject.dtype != np.float64 else 2.0**signs_numbers.ROOM
+    narrow = subject.dtype != np.float64
+    exact = subject.widen() if narrow else True
+    wide, scale = run, 1.0
+    if signs_numbers.is_low(subject, run):  # look again, with room below
+        scale = 1.0 if narrow and exact else 2.0**signs_numbers.ROOM
         wide = subject.run(scale)
-        flushed += signs_numbers.underflow(subject, run, wide, scale)
+        rest = signs_rest.Rest(subject, wide, decay, scale)
+    elif rest.at_rest and narrow and exact:  # what is left of a gradient asks for every digit
+        rest = signs_rest.Rest(subject, subject.run(watch=False), decay)
+    flushed = [*signs_numbers.underflow(subject, run, wide, scale)] if wide is not run else []
     differences = signs_backward.Differences(subject, exact)
+    buffers = [*signs_backward.not_zeroed(subject, run)]
     depth = [*signs_depth.through_depth(subject, wide), *signs_depth.through_time(subject, wide)]
+    follows = depth or rest.at_rest  # what is small by itself is lost in the end
     found = [
+        *([] if follows else flushed),
         *signs_backward.wrong_backward(subject, run, differences),
         *signs_backward.unreached(subject, wide, differences),
-        *signs_backward.not_zeroed(subject, run, certain=True),
-        *([] if depth else flushed),
+        *(f for f in buffers if f.sure == "certain"),
         *signs_weights.zero_weights(subject, run),
         *signs_weights.symmetric(subject, run),
+        *(f for f in depth if f.cause == "exploding"),
         *signs_weights.unscaled_inputs(subject, run),
         *signs_rest.penalty(subject, run, decay),
         *signs_rest.fitted(rest),
         *signs_units.dead(subject, run),
-        *(f for f in depth if f.cause == "exploding"),
         *signs_units.saturated(subject, run),
     ]
     if not found:
@@ -132,8 +136,8 @@ def _findings(subject, run, decay):
         found = found + vanishing if first else vanishing + found
     else:
         found += [f for f in depth if f.cause == "vanishing"]
-    found += flushed if depth else []
-    found += signs_backward.not_zeroed(subject, run, certain=False)
+    found += flushed if follows else []
+    found += [f for f in buffers if f.sure != "certain"]
     return found + notes
 
 

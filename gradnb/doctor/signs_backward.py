@@ -14,54 +14,45 @@ from gradnb.doctor.report import Finding
 ROWS = 16  # examples on which differences are taken: the gradient is checked, not the data
 WRONG = 1e-3  # relative error of a derivative that rounding and kinks do not explain
 NOISE = 1e3  # roundings of the loss that a difference must exceed to say anything
-STEP = 1e-6  # of the weights' size
-SAME, ALIGNED, LARGER = 1e-3, 0.9, 1.3  # of a buffer, against the fresh gradient
+STEP, COARSE = 1e-6, 1e-2  # of the weights' size, in double and in lower precision
+ROUGH = 0.1  # the relative error that lower precision leaves possible
+BESIDE = 1e-3  # of the weights' size: how far from them derivatives are taken
+KINK = 0.1  # by how much of an error the slopes to both sides may differ
+SAME, ALIGNED, LARGER = 1e-3, 0.9, 1.25  # of a buffer, against the fresh gradient
+FEW, MANY = (4, 8), 2.0  # the gradient of few examples is larger; of a sum, MANY times as large
 
 
 class Differences:
-    """Directional derivatives of the loss, one parameter at a time, without any backward pass."""
+    """Directional derivatives of the loss, one parameter at a time, without any backward pass.
+
+    They are taken a little beside the parameters, lest a ReLU's input of exactly 0 be in the way.
+    """
 
     def __init__(self, subject, exact):
         self.subject, self.exact = subject, exact
         self.rows = min(ROWS, subject.rows)
-        self.run = subject.run(rows=self.rows)
-        self.u = np.finfo(float if exact else subject.dtype).eps
+        self.u = float(np.finfo(float if exact else subject.dtype).eps)
+        self.step = STEP if exact else COARSE
+        values = {name: subject.values(name) for name in subject.names}
+        self.units = {name: unit(w) for name, w in values.items()}
+        self.beside = {
+            name: BESIDE * self.units[name] * direction(w.shape, i)
+            for i, (name, w) in enumerate(values.items())
+        }
+        with subject.shifted(self.beside):
+            self.run = subject.run(rows=self.rows)
 
-    def compare(self, name, seed, step):
-        """Return the error along a random direction, the numeric derivative, and its noise.
-
-        The error is relative to ‖g‖, the size that ⟨g, v⟩ has on average.
-        """
-        subject, g = self.subject, self.run.gradients[name]
-        w = subject.values(name)
-        v, h = direction(w.shape, seed), step * unit(w)
-        above, below = self._beside(name, h * v)
-        numeric = (above - below) / (2 * h)
+    def slopes(self, name, seed, times=1.0):
+        """Return a random direction, the slopes to the right and left along it, and their noise."""
+        v = direction(self.beside[name].shape, seed)
+        h = times * self.step * self.units[name]
+        with self.subject.shifted(self.beside):
+            with self.subject.shifted({name: h * v}):
+                above = self.subject.value(self.rows)
+            with self.subject.shifted({name: -h * v}):
+                below = self.subject.value(self.rows)
         noise = NOISE * self.u * max(abs(above), abs(below)) / (2 * h)
-        candidates = [g]
-        if name in self.run.direct:  # whether the loss counts its penalty is its own affair
-            candidates.append(g - self.run.direct[name])
-        error = min(abs(numeric - float(np.vdot(c, v))) for c in candidates)
-        return error, numeric, noise
-
-    def _beside(self, name, move):
-        with self.subject.shifted({name: move}):
-            above = self.subject.value(self.rows)
-        with self.subject.shifted({name: -move}):
-            return above, self.subject.value(self.rows)
-
-    def slope_at_zero_gradient(self, name):
-        """Return |dL/dv| along a random direction, or 0 where left and right do not agree on it.
-
-        They do not at a kink, such as that of a ReLU whose input is exactly 0.
-        """
-        w = self.subject.values(name)
-        v, h = direction(w.shape, 0), STEP * unit(w) * (1 if self.exact else 1e4)
-        above, below = self._beside(name, h * v)
-        right, left = above - self.run.loss, self.run.loss - below
-        noise = NOISE * self.u * max(abs(above), abs(below))
-        agree = min(abs(right), abs(left)) > noise and abs(right - left) < 0.1 * abs(right)
-        return abs(right + left) / (2 * h) if agree else 0.0
+        return v, (above - self.run.loss) / h, (self.run.loss - below) / h, noise
 
 
 def direction(shape, seed):
@@ -105,19 +96,23 @@ def wrong_backward(subject, run, differences):
 
 def _confirmed_error(differences, name):
     """Return the relative error of a gradient, or None if it may be right."""
-    g = size(differences.run.gradients[name])
-    found = []
-    for seed, step in ((0, STEP), (0, STEP / 8), (1, STEP)):
-        factor = 1 if differences.exact else 1e4
-        error, numeric, noise = differences.compare(name, seed, step * factor)
-        allowed = (WRONG if differences.exact else 0.1) * max(g, abs(numeric)) + noise
-        if not error > allowed:
+    run, found = differences.run, []
+    candidates = [run.gradients[name]]
+    if name in run.direct:  # whether the loss counts its penalty is its own affair
+        candidates.append(candidates[0] - run.direct[name])
+    for seed, times in ((0, 1), (0, 1 / 8), (1, 1)):
+        v, right, left, noise = differences.slopes(name, seed, times)
+        numeric = (right + left) / 2
+        error = min(abs(numeric - float(np.vdot(g, v))) for g in candidates)
+        largest = max(size(candidates[0]), abs(numeric))
+        allowed = (WRONG if differences.exact else ROUGH) * largest + noise
+        if not error > allowed or abs(right - left) > KINK * error:
             return None
         found.append((numeric, error))
     (coarse, error), (fine, _), _ = found
-    if abs(coarse - fine) > 0.1 * error:  # the differences do not agree either: kinks, or chaos
+    if abs(coarse - fine) > KINK * error:  # the differences do not agree either
         return None
-    return error / g
+    return error / size(candidates[0])
 
 
 def unreached(subject, run, differences):
@@ -125,12 +120,12 @@ def unreached(subject, run, differences):
     used = {name for stage in run.stages for name in stage.weights}
     found = dict(subject.unasked)
     for name, g in run.gradients.items():
-        if name in found or g.any():
+        if name in found or g.any() or differences.run.gradients[name].any():
             continue
         if name not in used:
             found[name] = "the forward pass never uses it"
             continue
-        slope = differences.slope_at_zero_gradient(name)
+        slope = _slope(differences, name)
         if slope:
             found[name] = f"the loss changes with it, at a rate of {slope:.2g}"
         elif _is_idle(name, subject, run):
@@ -153,6 +148,17 @@ def unreached(subject, run, differences):
     )
 
 
+def _slope(differences, name):
+    """Return |dL/dv| along a random direction, or 0 if it is lost in noise or at a kink."""
+    found = []
+    for seed in (0, 1):
+        _, right, left, noise = differences.slopes(name, seed)
+        if min(abs(right), abs(left)) < noise or abs(right - left) > KINK * abs(right):
+            return 0.0
+        found.append(abs(right + left) / 2)
+    return max(found)
+
+
 def _is_idle(name, subject, run):
     """Tell whether a layer that receives numbers and an error makes no use of its parameter."""
     stage = next(s for s in run.stages if name in s.weights)
@@ -164,42 +170,52 @@ def _is_idle(name, subject, run):
     return np.array_equal(stage.output, after.output)
 
 
-def not_zeroed(subject, run, *, certain, decay=0.0):
-    """Yield buffers that hold more than the fresh gradient.
+def not_zeroed(subject, run):
+    """Yield buffers that hold more than one gradient.
 
-    After a step of a sound loop they hold the gradient of the batch before: another one, but of
-    the same size. What is certain is a multiple of the fresh one; otherwise it has to be larger and
-    point the same way.
+    After a step of a sound loop they hold that of the batch before: another one than a fresh
+    gradient, and larger if that batch was small. So what is certain is a multiple of the fresh one;
+    otherwise it has to point the same way and be larger than the gradient of a few examples.
     """
     held = {n: b for n, b in subject.buffers.items() if b is not None and n in run.gradients}
-    if not any(b.any() for b in held.values()):
-        return
-    buffer = np.concatenate([b.ravel() for b in held.values()]).astype(float)
-    fresh = np.concatenate([run.gradients[n].ravel() for n in held]).astype(float)
-    if not np.isfinite(buffer).all():
-        return
+    buffer, fresh = _joined(held.values()), _joined(run.gradients[n] for n in held)
     norm = size(fresh)
-    if norm == 0:
+    if not buffer.any() or not np.isfinite(buffer).all() or norm == 0:
         return
-    along = float(buffer @ (fresh / norm)) / norm
-    ratio, rest = size(buffer) / norm, size(buffer - along * fresh) / (along * norm or 1)
-    multiple = along > 1.5 and abs(rest) < SAME
-    if certain != multiple:
+    along, ratio = float(buffer @ (fresh / norm)) / norm, size(buffer) / norm
+    evidence = {"ratio": ratio, "along": along}
+    says = f"the buffers hold {ratio:.3g} times the norm of a fresh gradient"
+    if along > 1.5 and size(buffer - along * fresh) < SAME * size(buffer):
+        yield Finding(
+            "not zeroed",
+            ".grad",
+            f"{says}, and in its direction",
+            evidence | {"multiple": along},
+            "certain",
+            "what one backward pass leaves is one gradient, not a multiple of it",
+        )
         return
-    if not multiple:
-        w = np.concatenate([subject.values(n).ravel() for n in held]).astype(float)
-        extra = buffer - fresh
-        penalty = size(w) > 0 and abs(extra @ w) > 0.999 * size(extra) * size(w)
-        if penalty or not (along > ALIGNED and ratio > LARGER):
-            return
-    yield Finding(
-        "not zeroed",
-        ".grad",
-        f"the buffers hold {ratio:.3g} times the norm of a fresh gradient"
-        + (f", {along:.3g} times that gradient itself" if multiple else ""),
-        {"ratio": ratio, "along": along},
-        "certain" if multiple else "likely" if along > LARGER else "possible",
-        "what one backward pass leaves is one gradient, not a multiple of it"
-        if multiple
-        else "the gradient of another batch is rarely so much larger in the same direction",
-    )
+    if along < ALIGNED or ratio < LARGER or _is_penalty(buffer - fresh, subject, held):
+        return
+    few = max(size(_joined(subject.gradients(rows).values())) for rows in FEW)
+    if size(buffer) > MANY * few:
+        yield Finding(
+            "not zeroed",
+            ".grad",
+            f"{says}, {along:.3g} of it along, and {size(buffer) / few:.3g} times that of a few "
+            "examples",
+            evidence | {"few": size(buffer) / few},
+            "likely" if size(buffer) > 2 * MANY * few else "possible",
+            "one batch rarely gives a gradient larger than its single examples do",
+        )
+
+
+def _joined(arrays):
+    arrays = [a.ravel() for a in arrays]
+    return np.concatenate(arrays).astype(float) if arrays else np.zeros(0)
+
+
+def _is_penalty(extra, subject, held):
+    """Tell whether what a buffer holds beside the gradient is the pull of a weight decay."""
+    w = _joined(subject.values(n) for n in held)
+    return abs(extra @ w) > 0.999 * size(extra) * size(w)

@@ -7,9 +7,10 @@ import numpy as np
 from gradnb.doctor.observation import size
 from gradnb.doctor.report import Finding
 
-VANISHED, SHRINKS = 2e-3, 0.75  # of the error, over all layers and in the median layer
-EXPLODED, GROWS = 1e3, 1.3
-STEEP, FEW = 3.0, 30.0  # a factor of 3 a layer is no accident, once it has made 30
+# (over all layers, a layer): what is beyond both counts
+VANISHED = ((2e-3, 0.75), (2e-2, 0.2))
+# Normalised layers of 30 may make 1,000; a factor of 3 a layer is no accident once it has made 10
+EXPLODED = ((1e5, 1.3), (1e3, 1.5), (9.0, 3.0))  # over all layers, with that rate
 
 
 def errors_by_layer(run):
@@ -51,10 +52,10 @@ def _judged(total, rate, typical, count, where, unit):
     says = (
         f"from {where} the error's norm changes {total:.2g}-fold, a factor of {rate:.2g} a {unit}"
     )
-    if total < VANISHED and (typical < SHRINKS or rate < SHRINKS / 2):
-        cause, margin = "vanishing", VANISHED / total
-    elif typical > GROWS and (total > EXPLODED or (total > FEW and rate > STEEP)):
-        cause, margin = "exploding", max(total / EXPLODED, rate / STEEP)
+    if any(total < bound and min(rate, typical) < most for bound, most in VANISHED):
+        cause, margin = "vanishing", VANISHED[0][0] / total
+    elif any(total > bound and min(rate, typical) > least for bound, least in EXPLODED):
+        cause, margin = "exploding", total / EXPLODED[1][0]
     else:
         return
     yield Finding(
@@ -63,5 +64,5 @@ def _judged(total, rate, typical, count, where, unit):
         says,
         evidence,
         "certain" if margin > 100 else "likely" if margin > 3 else "possible",
-        f"it is {margin:.2g} times beyond the bound, and the median {unit} has {typical:.2g}",
+        f"the median {unit} has {typical:.2g}; healthy ones stay near 1",
     )

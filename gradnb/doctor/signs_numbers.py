@@ -11,7 +11,8 @@ from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
 GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
-FLUSHED = 0.5  # share of a gradient's entries that the type has lost
+FLUSHED = 0.2  # share of a gradient's entries that the type has lost
+LOST = 0.1  # the relative error with which an entry counts as lost
 FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
 ROOM = 60  # powers of two by which a loss is scaled to look below the smallest number
 
@@ -115,7 +116,8 @@ def underflow(subject, run, wide, scale):
     for name, g in run.gradients.items():
         true = wide.gradients[name]
         there = true != 0
-        lost = float(np.mean(g[there] == 0)) if there.any() else 0.0
+        wrong = np.abs(g[there] * scale - true[there]) > LOST * np.abs(true[there])
+        lost = float(wrong.mean()) if there.any() else 0.0
         low = 0 < rms(true) / scale < FLOOR * tiny
         if lost > FLUSHED and low and (worst is None or lost > worst[1]):
             worst = name, lost, size(true) / scale
@@ -125,7 +127,7 @@ def underflow(subject, run, wide, scale):
     yield Finding(
         cause="underflow",
         where=name,
-        says=f"{lost:.0%} of its gradient's entries are 0 in {subject.dtype}; "
+        says=f"{lost:.0%} of its gradient's entries are lost to rounding at 0 in {subject.dtype}; "
         f"without underflow its norm is {norm:.2g}",
         evidence={"lost": lost, "norm": norm, "smallest": tiny},
         sure="certain",

@@ -14,7 +14,7 @@ from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
 NUDGE = 0.1  # of a parameter's unit
-SMALL = 1e-3  # of the loss: what a nudge along the gradient may still win at rest
+SMALL = 5e-3  # of the loss: what a nudge along the gradient may still win at rest
 FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
 FLAT = 1e-3  # of the loss: what a nudge changes on a plateau
@@ -26,7 +26,7 @@ LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
 class Rest:
     """The loss around the parameters, in natural units."""
 
-    def __init__(self, subject, run, decay):
+    def __init__(self, subject, run, decay, scale=1.0):
         self.subject, self.decay = subject, decay
         self.loss = self._total(run.loss)
         self.units = {}
@@ -36,9 +36,9 @@ class Rest:
             self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
         shuffled = subject.shuffled_loss(run.prediction)
         self.ignorant = abs(run.loss if shuffled is None else shuffled)
-        self.scale = max(self.ignorant, abs(run.loss), 1e-300)
+        self.scale = max(self.ignorant, abs(run.loss), 5e-324)
         self.gradients = self._with_decay(run.gradients)
-        self.slope = self._slope(self.gradients)
+        self.slope = self._slope(self.gradients) / scale
 
     def _slope(self, gradients):
         """Return what a nudge along the gradient wins, to first order, relative to the loss."""
