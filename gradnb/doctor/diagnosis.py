@@ -100,45 +100,59 @@ def _findings(subject, run, decay):
     broken = [*signs_numbers.not_finite(subject, run)]
     if broken:
         return broken + notes
-    rest = signs_rest.Rest(subject, run, decay)
+    scale = signs_numbers.room(run)
+    scaled = subject.run(scale, watch=False)
+    flushed = [*signs_numbers.underflow(subject, run, scaled, scale)]
+    shuffled = subject.shuffled_loss(run.prediction)
     narrow = subject.dtype != np.float64
     exact = subject.widen() if narrow else True
-    wide, scale = run, 1.0
-    if signs_numbers.is_low(subject, run):  # look again, with room below
-        scale = 1.0 if narrow and exact else 2.0**signs_numbers.ROOM
-        wide = subject.run(scale)
-        rest = signs_rest.Rest(subject, wide, decay, scale)
-    elif rest.at_rest and narrow and exact:  # what is left of a gradient asks for every digit
-        rest = signs_rest.Rest(subject, subject.run(watch=False), decay)
-    flushed = [*signs_numbers.underflow(subject, run, wide, scale)] if wide is not run else []
+    rest = signs_rest.Rest(subject, scaled, decay, shuffled, scale)
+    if narrow and exact and (rest.at_rest or flushed or not run.error.any()):
+        wide = subject.run()  # what is left of a small gradient asks for every digit
+        rest = signs_rest.Rest(subject, wide, decay, shuffled)
+        flushed = flushed or [*signs_numbers.underflow(subject, run, wide, 1.0)]
+    else:
+        wide = subject.run(scale) if flushed else run
     differences = signs_backward.Differences(subject, exact)
     buffers = [*signs_backward.not_zeroed(subject, run)]
     depth = [*signs_depth.through_depth(subject, wide), *signs_depth.through_time(subject, wide)]
-    follows = depth or rest.at_rest  # what is small by itself is lost in the end
+    exploding = [f for f in depth if f.cause == "exploding"]
+    vanishing = [f for f in depth if f.cause == "vanishing"]
+    balanced = [*signs_rest.penalty(subject, run, rest)]
+    follows = bool(depth) or rest.at_rest  # what is small by itself is lost in the end
     found = [
         *([] if follows else flushed),
         *signs_backward.wrong_backward(subject, run, differences),
         *signs_backward.unreached(subject, wide, differences),
         *(f for f in buffers if f.sure == "certain"),
         *signs_weights.zero_weights(subject, run),
-        *signs_weights.symmetric(subject, run),
-        *(f for f in depth if f.cause == "exploding"),
         *signs_weights.unscaled_inputs(subject, run),
-        *signs_rest.penalty(subject, run, decay),
-        *signs_rest.fitted(rest),
         *signs_units.dead(subject, run),
+        *(f for f in balanced if f.sure == "certain"),
+        *signs_weights.symmetric(subject, run),
+        *(f for f in exploding if f.evidence["total"] > 1e3),
         *signs_units.saturated(subject, run),
+        *exploding,
+        *balanced,
+        *signs_rest.fitted(rest),
     ]
     if not found:
-        found += signs_rest.at_rest(rest)
-        vanishing = [f for f in depth if f.cause == "vanishing"]
-        first = found and found[0].cause == "saddle"
-        found = found + vanishing if first else vanishing + found
+        still = [*signs_rest.at_rest(rest)]
+        saddle = [
+            f
+            for f in still
+            if f.cause == "saddle" and not (vanishing and f.evidence["falls"] < 0.01)
+        ]
+        found += saddle + vanishing + (still if not saddle else [])
     else:
-        found += [f for f in depth if f.cause == "vanishing"]
+        found += vanishing
     found += flushed if follows else []
     found += [f for f in buffers if f.sure != "certain"]
-    return found + notes
+    return _each_once(found) + notes
+
+
+def _each_once(found):
+    return [f for i, f in enumerate(found) if f not in found[:i]]
 
 
 def _eval_mode(subject):
