@@ -100,36 +100,37 @@ def _findings(subject, run, decay):
     broken = [*signs_numbers.not_finite(subject, run)]
     if broken:
         return broken + notes
-    scale = signs_numbers.room(run)
-    scaled = subject.run(scale, watch=False)
-    flushed = [*signs_numbers.underflow(subject, run, scaled, scale)]
     shuffled = subject.shuffled_loss(run.prediction)
+    scale = signs_numbers.room(run)
+    seen = subject.run(scale)  # with room below
+    flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     narrow = subject.dtype != np.float64
     exact = subject.widen() if narrow else True
-    rest = signs_rest.Rest(subject, scaled, decay, shuffled, scale)
-    if narrow and exact and (rest.at_rest or flushed or not run.error.any()):
-        wide = subject.run()  # what is left of a small gradient asks for every digit
-        rest = signs_rest.Rest(subject, wide, decay, shuffled)
-        flushed = flushed or [*signs_numbers.underflow(subject, run, wide, 1.0)]
-    else:
-        wide = subject.run(scale) if flushed else run
+    rest = signs_rest.Rest(subject, seen, decay, shuffled, scale)
+    if narrow and exact and not flushed and (rest.at_rest or signs_numbers.is_low(run)):
+        seen, scale = subject.run(), 1.0  # what is left of a small gradient asks for every digit
+        rest = signs_rest.Rest(subject, seen, decay, shuffled)
+        flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     differences = signs_backward.Differences(subject, exact)
     buffers = [*signs_backward.not_zeroed(subject, run)]
-    depth = [*signs_depth.through_depth(subject, wide), *signs_depth.through_time(subject, wide)]
+    depth = [*signs_depth.through_depth(subject, seen), *signs_depth.through_time(subject, seen)]
     exploding = [f for f in depth if f.cause == "exploding"]
     vanishing = [f for f in depth if f.cause == "vanishing"]
     balanced = [*signs_rest.penalty(subject, run, rest)]
+    symmetric = [*signs_weights.symmetric(subject, run)]
+    if any(f.sure != "certain" for f in symmetric):
+        symmetric = balanced + symmetric  # a penalty, too, makes copies: of units that are not used
     follows = bool(depth) or rest.at_rest  # what is small by itself is lost in the end
     found = [
         *([] if follows else flushed),
         *signs_backward.wrong_backward(subject, run, differences),
-        *signs_backward.unreached(subject, wide, differences),
+        *signs_backward.unreached(subject, seen, differences),
         *(f for f in buffers if f.sure == "certain"),
         *signs_weights.zero_weights(subject, run),
         *signs_weights.unscaled_inputs(subject, run),
         *signs_units.dead(subject, run),
         *(f for f in balanced if f.sure == "certain"),
-        *signs_weights.symmetric(subject, run),
+        *symmetric,
         *(f for f in exploding if f.evidence["total"] > 1e3),
         *signs_units.saturated(subject, run),
         *exploding,

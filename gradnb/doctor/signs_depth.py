@@ -9,7 +9,7 @@ from gradnb.doctor.report import Finding
 
 # Pairs of a factor over all layers and one a layer; it takes both. Normalised layers may grow more.
 VANISHED = ((2e-3, 0.75), (2e-2, 0.15))
-EXPLODED = ((1e3, 1.25), (200.0, 1.6), (9.0, 3.0))
+EXPLODED = ((500.0, 1.25), (200.0, 1.6), (9.0, 3.0))
 NORMALISED = 20.0
 
 
@@ -44,8 +44,7 @@ def _judged(errors, where, unit, growth=1.0):
     total, typical = float(errors[0] / errors[-1]), float(np.median(factors))
     # One layer may be drawn small on purpose, as the last: only what most layers do counts
     lasting = total / float(factors.min()) * typical
-    rate = lasting ** (1 / len(factors))
-    if any(lasting < bound and min(rate, typical) < most for bound, most in VANISHED):
+    if any(lasting < bound and typical < most for bound, most in VANISHED):
         cause, margin = "vanishing", VANISHED[0][0] / lasting
     elif any(
         total > growth * bound and min(total ** (1 / len(factors)), typical) > least

@@ -12,9 +12,11 @@ from gradnb.doctor.report import Finding
 
 GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
 FLUSHED = 0.2  # share of a gradient's entries that the type has lost
+LOW = 1e6  # times the smallest normal number: an error that starts there has little room
+LOST = 0.1  # the relative error with which an entry counts as lost
+LOW = 1e6  # times the smallest normal number: an error that starts there has little room
 LOST = 0.1  # the relative error with which an entry counts as lost
 FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
-ROOM = 60  # powers of two by which a loss is scaled to look below the smallest number
 
 
 def finite(array):
@@ -104,6 +106,13 @@ def room(run):
     """Return the power of two that brings the largest error at the output to about 1."""
     largest = float(np.abs(run.error).max(initial=0))
     return 2.0 ** min(1000, -round(math.log2(largest))) if 0 < largest < math.inf else 1.0
+
+
+def is_low(run):
+    """Tell whether some gradient is all 0, or the error at the output nearly so for its type."""
+    tiny = float(np.finfo(run.error.dtype).tiny)
+    nothing = any(not g.any() for g in run.gradients.values())
+    return nothing or float(np.abs(run.error).max(initial=0)) < LOW * tiny
 
 
 def underflow(subject, run, scaled, scale):

@@ -17,7 +17,8 @@ def dead(subject, run):
     for stage in run.stages:
         if stage.kind != "relu":
             continue
-        silent = np.all(stage.output.reshape(-1, stage.output.shape[-1]) == 0, axis=0)
+        x, h = (a.reshape(-1, a.shape[-1]) for a in (stage.input, stage.output))
+        silent = np.all(h == 0, axis=0) & np.any(x < 0, axis=0)  # what receives nothing is not dead
         share, units = float(silent.mean()), silent.size
         if worst is None or share > worst[1]:
             worst = stage, share, units
