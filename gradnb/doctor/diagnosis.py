@@ -120,7 +120,8 @@ def _findings(subject, run, decay):
     symmetric = [*signs_weights.symmetric(subject, run)]
     if any(f.sure != "certain" for f in symmetric):
         symmetric = balanced + symmetric  # a penalty, too, makes copies: of units that are not used
-    follows = bool(depth) or rest.at_rest  # what is small by itself is lost in the end
+    saturated = [*signs_units.saturated(subject, run)]
+    follows = depth or saturated or rest.at_rest  # what is small by itself is lost in the end
     found = [
         *([] if follows else flushed),
         *signs_backward.wrong_backward(subject, run, differences),
@@ -132,7 +133,7 @@ def _findings(subject, run, decay):
         *(f for f in balanced if f.sure == "certain"),
         *symmetric,
         *(f for f in exploding if f.evidence["total"] > 1e3),
-        *signs_units.saturated(subject, run),
+        *saturated,
         *exploding,
         *balanced,
         *signs_rest.fitted(rest),

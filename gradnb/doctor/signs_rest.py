@@ -18,7 +18,7 @@ SMALL = 5e-3  # of the loss: what a nudge along the gradient may still win at re
 FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
 FLAT = 1e-3  # of the loss: curvature, and what a nudge changes, on a plateau
-BENT = 0.01  # of the highest curvature: what the lowest has below 0 at a saddle
+BENT = 0.002  # of the highest curvature: what the lowest has below 0 at a saddle
 BALANCED = 0.9  # cosine between −g and what a penalty pulls with
 REACH = (0.1, 0.3, 1.0, 3.0)  # steps along a direction, in units
 LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
@@ -183,7 +183,7 @@ def at_rest(rest):
             f"the gradient is small and the lowest curvature is {low:.2g} (highest {high:.2g}); "
             f"that way the loss falls by {falls:.1%}",
             slope | {"falls": falls},
-            "certain" if falls > 5 * FALLS else "likely",
+            "certain" if falls > 2 * FALLS else "likely",
             "the loss was evaluated along that direction",
         )
         return

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradnb.doctor.report import Finding
 
-DEVIATIONS = 3  # half of the units of a deep layer may be silent by chance; this is beyond it
+DEVIATIONS = 2.2  # half of the units of a deep layer may be silent by chance; this is beyond it
 FEW = 8  # examples: with fewer, a silent unit may have been unlucky
 FLAT = 0.01  # of the largest slope
 
