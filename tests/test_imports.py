@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "doctor/curvature": {"numpy"},
     "doctor/diagnosis": {"numpy", "doctor", "memory", "module"},
     "doctor/observation": {"numpy", "measure"},
+    "doctor/order": set(),
     "doctor/preserved": {"numpy"},
     "doctor/remedies": set(),
     "doctor/report": {"doctor"},

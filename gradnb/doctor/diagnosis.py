@@ -6,6 +6,7 @@ import numpy as np
 
 from gradnb import checks
 from gradnb.doctor import (
+    order,
     signs_backward,
     signs_depth,
     signs_numbers,
@@ -112,49 +113,24 @@ def _findings(subject, run, decay):
         rest = signs_rest.Rest(subject, seen, decay, shuffled)
         flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     differences = signs_backward.Differences(subject, exact)
-    buffers = [*signs_backward.not_zeroed(subject, run)]
-    depth = [*signs_depth.through_depth(subject, seen), *signs_depth.through_time(subject, seen)]
-    exploding = [f for f in depth if f.cause == "exploding"]
-    vanishing = [f for f in depth if f.cause == "vanishing"]
-    balanced = [*signs_rest.penalty(subject, run, rest)]
-    symmetric = [*signs_weights.symmetric(subject, run)]
-    if any(f.sure != "certain" for f in symmetric):
-        symmetric = balanced + symmetric  # a penalty, too, makes copies: of units that are not used
-    saturated = [*signs_units.saturated(subject, run)]
-    follows = depth or saturated or rest.at_rest  # what is small by itself is lost in the end
     found = [
-        *([] if follows else flushed),
+        *flushed,
         *signs_backward.wrong_backward(subject, run, differences),
         *signs_backward.unreached(subject, seen, differences),
-        *(f for f in buffers if f.sure == "certain"),
+        *signs_backward.not_zeroed(subject, run),
         *signs_weights.zero_weights(subject, run),
         *signs_weights.unscaled_inputs(subject, run),
+        *signs_weights.symmetric(subject, run),
         *signs_units.dead(subject, run),
-        *(f for f in balanced if f.sure == "certain"),
-        *symmetric,
-        *(f for f in exploding if f.evidence["total"] > 1e3),
-        *saturated,
-        *exploding,
-        *balanced,
+        *signs_units.saturated(subject, run),
+        *signs_depth.through_depth(subject, seen),
+        *signs_depth.through_time(subject, seen),
+        *signs_rest.penalty(subject, run, rest),
         *signs_rest.fitted(rest),
     ]
-    if not found:
-        still = [*signs_rest.at_rest(rest)]
-        saddle = [
-            f
-            for f in still
-            if f.cause == "saddle" and not (vanishing and f.evidence["falls"] < 0.01)
-        ]
-        found += saddle + vanishing + (still if not saddle else [])
-    else:
-        found += vanishing
-    found += flushed if follows else []
-    found += [f for f in buffers if f.sure != "certain"]
-    return _each_once(found) + notes
-
-
-def _each_once(found):
-    return [f for i, f in enumerate(found) if f not in found[:i]]
+    if not order.roots(found, rest.at_rest):
+        found += signs_rest.at_rest(rest)
+    return order.in_order(found + notes, rest.at_rest)
 
 
 def _eval_mode(subject):
