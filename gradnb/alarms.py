@@ -20,7 +20,7 @@ class _State:
 class Alarms:
     """Raise alarms, each once until it has been over for `window` steps.
 
-    `raised` holds the last `keep` alarms, `fresh` those since it was last emptied.
+    `raised` holds the last `keep` alarms, `fresh` those since the news was last asked for.
     """
 
     def __init__(self, low, high, relative, warmup, window, keep, on_alarm):
@@ -42,7 +42,14 @@ class Alarms:
         self._warmup, self._window, self._on_alarm = warmup, window, on_alarm
         self._pace = min(warmup, 10)  # the median is renewed at every tenth norm, a fall takes ten
         self._states, self._latest = {}, {}
-        self.raised, self.fresh = deque(maxlen=keep), deque(maxlen=keep)
+        self.raised, self.fresh, self._ongoing = deque(maxlen=keep), [], {}
+
+    def news(self):
+        """Return what was raised since the last call, and what went on: kind, name, last step."""
+        ongoing = [[*which, last] for which, last in self._ongoing.items()]
+        news = {"alarms": self.fresh, "ongoing": ongoing}
+        self.fresh, self._ongoing = [], {}
+        return news
 
     def judge(self, step, name, l2):
         """Hold a parameter's finite gradient norm against the thresholds."""
@@ -84,7 +91,8 @@ class Alarms:
         """Raise an alarm, or note that the one raised before goes on."""
         known = self._latest.get((kind, name))
         if known and step - known["last"] <= self._window:
-            known["last"] = step
+            if step > known["last"]:
+                known["last"] = self._ongoing[kind, name] = step
             return
         alarm = {"step": step, "kind": kind, "name": name, "value": value, "threshold": threshold}
         alarm |= {"message": message, "last": step}

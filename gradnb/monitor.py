@@ -13,12 +13,12 @@ from gradnb.attach import around_step, check_optimizer, named_parameters
 from gradnb.jsonlines import JsonLines
 from gradnb.measure import distance, flat, is_finite, norm, sum_and_zeros
 from gradnb.nonfinite import ForwardWatch, first_broken
-from gradnb.records import Records
+from gradnb.records import Recorded, Records
 
 SMALL = 100_000  # parameters up to which every figure is taken at every step
 
 
-class GradientMonitor(AbstractContextManager):
+class GradientMonitor(Recorded, AbstractContextManager):
     """Record the size of every parameter's gradient at every step, and raise alarms.
 
     For a gradient g and a step that turns the weights w into w + Δw: ‖g‖₁ = Σ|gᵢ|, ‖g‖₂ = √Σgᵢ²,
@@ -52,8 +52,8 @@ class GradientMonitor(AbstractContextManager):
         How many records, and how many alarms, are kept; older ones are dropped.
     log : str, path or text file, optional
         Where each record is written as one line of strict JSON, at once, so that a killed run
-        leaves them whole: ``"nan"`` and ``"inf"`` are strings, what was not measured is null. A
-        path must be new, lest a run be overwritten; an open file is not closed.
+        leaves them whole for `read_log`. A path must be new; an open file is not closed. Should
+        writing fail, as on a full disk, the log ends there with a RuntimeWarning; the run goes on.
     on_alarm : callable, optional
         Called with each alarm. An exception that it raises passes through the training loop and so
         can stop it: where the gradient is to blame, before the weights have changed.
@@ -130,6 +130,7 @@ class GradientMonitor(AbstractContextManager):
         if detail_every is not None:
             checks.integer("detail_every", detail_every, minimum=1)
         self._records = Records(self.names, checks.integer("keep", keep, minimum=1))
+        self._column = self._records.column
         self._alarms = Alarms(low, high, relative, warmup, window, keep, on_alarm)
         self.alarms = self._alarms.raised
         self._optimizer, self._copies, self._closed = optimizer, {}, False
@@ -159,21 +160,13 @@ class GradientMonitor(AbstractContextManager):
         """What was measured at the last steps."""
         return self._records.all()
 
-    def history(self, name, figure="l2"):
-        """Return a figure of one parameter, an array with an entry for each of `records`.
-
-        Raises
-        ------
-        ValueError
-            If `name` is not one of `names`, or `figure` is not ``"l1"``, ``"l2"``,
-            ``"zero_fraction"`` or ``"update_ratio"``.
-        """
-        return self._records.history(name, figure)
-
     def close(self):
         """Take every hook away and close the log; the records stay. A second call does nothing."""
-        self._closed = True
-        self._attached.close()
+        try:
+            self._write(self._step)  # alarms of a step that was not to come
+        finally:
+            self._closed = True
+            self._attached.close()
 
     def __exit__(self, *error):
         self.close()
@@ -231,12 +224,18 @@ class GradientMonitor(AbstractContextManager):
             self._keep()
 
     def _keep(self):
-        if self._rows is not None:
-            self._records.add(self._step, [*self._rows.values()])
-            if self._log is not None and not self._closed:
-                self._log.write(self._records.latest() | {"alarms": [*self._alarms.fresh]})
-            self._alarms.fresh.clear()
+        step, rows, self._rows = self._step, self._rows, None
         self._step += 1
+        if rows is not None:
+            self._records.add(step, [*rows.values()])
+        self._write(step, rows is not None)
+
+    def _write(self, step, recorded=False):
+        """Write the last record to the log, or alarms alone; nothing if there is neither."""
+        if recorded or self._alarms.fresh:
+            news = self._alarms.news()
+            if self._log is not None and not self._closed:
+                self._log.write((self._records.latest() if recorded else {"step": step}) | news)
 
     def _update_ratio(self, name, row, before):
         update = distance(flat(self._named[name].data), self._copies[name])

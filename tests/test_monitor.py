@@ -481,21 +481,62 @@ def test_it_changes_nothing():
     assert (ra, ta) == (rb, tb)
 
 
-def test_memory_is_bounded():
-    model = mlp([3, 4, 2], rng=0)
-    optimizer = SGD(model.parameters(), lr=1e-9)
-    x, y = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 0, 1])
-    monitor = GradientMonitor(model, optimizer, keep=50, high=1e-3, window=1, warmup=1)
-    train(model, optimizer, x, y, 500, batch=4)
+class Sink:
+    def __init__(self):
+        self.lines = 0
+
+    def write(self, text):
+        self.lines += bool(text)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_memory_is_bounded(every):
+    """10,000 steps, each with an alarm and, where it is due, a line in a log."""
+    w, v = Parameter(np.ones(3)), Parameter(np.ones(3))
+    optimizer, log = SGD([w, v], lr=1e-9), Sink()
+    options = {"high": 1.0, "window": 1, "warmup": 1, "every": every, "log": log}
+    monitor = GradientMonitor(Named(w=w, v=v), optimizer, keep=50, **options)
+
+    def go_on(steps):
+        for step in range(steps // every * every):
+            # In turn, each for a record and not for two: so it is another alarm each time
+            turn = step // every % 3
+            w.grad[...], v.grad[...] = (9.0 if turn == 0 else 0.1), (9.0 if turn == 1 else 0.1)
+            optimizer.step()
+
+    go_on(500)
     tracemalloc.start()
-    train(model, optimizer, x, y, 100, batch=4)
-    before = tracemalloc.get_traced_memory()[0]
-    train(model, optimizer, x, y, 10_000, batch=4)
+    go_on(200)
+    before, lines = tracemalloc.get_traced_memory()[0], log.lines
+    go_on(10_000)
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 20_000
-    assert len(monitor.records) == 50
-    assert monitor.records[-1]["step"] == 10_599
+    assert log.lines - lines == 10_000 // every
+    assert len(monitor.records) == len(monitor.alarms) == 50
+    assert len({alarm["step"] for alarm in monitor.alarms}) > 20
+
+
+def test_memory_is_bounded_where_an_alarm_goes_on():
+    model = mlp([3, 4, 2], rng=0)
+    monitor = GradientMonitor(model, every=10**9)  # nothing is due after the first step
+    x = np.full((1, 3), np.nan)
+
+    def go_on(steps):
+        for _ in range(steps):
+            model(x)
+            monitor.step()
+
+    go_on(200)
+    tracemalloc.start()
+    go_on(100)
+    before = tracemalloc.get_traced_memory()[0]
+    go_on(2_000)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 10_000
+    assert kinds(monitor).count("nonfinite input") == 1
+    assert monitor.alarms[0]["last"] == 2_299
 
 
 def test_every_and_details():
