@@ -19,7 +19,7 @@ TITLES = {
     "update_ratio": "Update-to-weight ratio  ‖Δw‖₂ / ‖w‖₂",
     "zero_fraction": "Share of zeros in the gradient",
 }
-DEPTH = mpl.colors.ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.8, 256)))
+DEPTH = mpl.colors.ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.72, 256)))
 
 
 def dashboard(run, names=None):

@@ -302,7 +302,7 @@ def test_many_alarms_and_long_names():
     assert figure.bbox.x0 <= title.x0 < title.x1 <= figure.bbox.x1
 
 
-@pytest.mark.parametrize("values", [[1, 1, 1, 1], [0, 0, 0, 1], [1, 1e3, 0, np.nan]])
+@pytest.mark.parametrize("values", [[1, 1, 1, 1], [0, 0, 0, 1], [1, 1e3, 0, np.nan], [np.inf] * 4])
 def test_names_do_not_overlap_and_are_on_the_page(values):
     figure = monitor_of(np.array([values] * 4), optimizer=True).dashboard()
     figure.draw_without_rendering()
@@ -313,6 +313,7 @@ def test_names_do_not_overlap_and_are_on_the_page(values):
         for box in boxes:
             assert figure.bbox.contains(*box.min)
             assert figure.bbox.contains(*box.max)
+            assert (box.y0 + box.y1) / 2 <= ax.get_window_extent().y1 + 1, "above its panel"
 
 
 def test_it_is_quick_and_quiet():

@@ -173,6 +173,17 @@ def test_several_runs_in_one_file():
     assert len(read_log(stream).records) == 5, "from where it stands"
 
 
+def test_the_end_of_a_log_can_be_read_alone(tmp_path):
+    """An alarm may go on there that was raised before."""
+    eventful(tmp_path / "log", low=None, high=1e-9, window=100)
+    with (tmp_path / "log").open() as file:
+        for _ in range(50):
+            file.readline()
+        log = read_log(file)
+    assert [record["step"] for record in log.records] == list(range(50, 60))
+    assert "high" not in {alarm["kind"] for alarm in log.alarms}
+
+
 def test_errors_of_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
         read_log(tmp_path / "missing")
