@@ -11,7 +11,8 @@ from gradnb import checks
 from gradnb.alarms import Alarms
 from gradnb.attach import around_step, check_optimizer, named_parameters
 from gradnb.jsonlines import JsonLines
-from gradnb.measure import distance, flat, is_finite, norm, sum_and_zeros
+from gradnb.measure import is_finite
+from gradnb.meter import Meter
 from gradnb.nonfinite import ForwardWatch, first_broken
 from gradnb.records import Recorded, Records
 
@@ -41,6 +42,10 @@ class GradientMonitor(Recorded, AbstractContextManager):
         Alarm where ‖g‖₂ is more than this factor above the parameter's own median over its last
         `window` recorded steps, or at ten records in a row (at `warmup` if that is less) as far
         below; None for never. Single examples scatter more than mini-batches.
+    relative_update : float or None
+        The same for the update-to-weight ratio, where it is measured; 100 is a fair start. It sees
+        a learning rate that jumps, which gradients do not show, and that a schedule ends at 0. It
+        speaks after the step.
     window, warmup : int
         Recorded steps that make the median, and how many, by default 20, must be there first.
     every : int
@@ -70,7 +75,8 @@ class GradientMonitor(Recorded, AbstractContextManager):
         ``"step"``, ``"kind"``, ``"name"`` of the parameter or module, ``"value"``,
         ``"threshold"`` (or None), ``"message"``, ``"last"``: the last step at which it still held.
         An alarm is raised once, and again only after `window` steps without it. Kinds: ``"low"``,
-        ``"high"``, ``"zero"`` (all of the gradient), ``"rise"``, ``"fall"`` (against the median)
+        ``"high"``, ``"zero"`` (all of the gradient), ``"rise"``, ``"fall"`` (against the
+        median), ``"update rise"``, ``"update fall"``
         and, where a number that is not finite arises, ``"nonfinite input"``, ``"… output"``,
         ``"… gradient"``, ``"… weight"`` or ``"… update"``.
 
@@ -113,6 +119,7 @@ class GradientMonitor(Recorded, AbstractContextManager):
         low=1e-7,
         high=1e3,
         relative=100.0,
+        relative_update=None,
         window=100,
         warmup=None,
         every=1,
@@ -131,9 +138,12 @@ class GradientMonitor(Recorded, AbstractContextManager):
             checks.integer("detail_every", detail_every, minimum=1)
         self._records = Records(self.names, checks.integer("keep", keep, minimum=1))
         self._column = self._records.column
-        self._alarms = Alarms(low, high, relative, warmup, window, keep, on_alarm)
+        self._alarms = Alarms(
+            *(low, high, relative, relative_update, warmup, window, keep, on_alarm)
+        )
         self.alarms = self._alarms.raised
-        self._optimizer, self._copies, self._closed = optimizer, {}, False
+        self._optimizer, self._closed = optimizer, False
+        self._meter = Meter(self._named, updates=optimizer is not None)
         self._step, self._rows = 0, None
         with ExitStack() as attached:  # taken apart again if one of these fails
             self._log = None if log is None else attached.enter_context(closing(JsonLines(log)))
@@ -182,7 +192,7 @@ class GradientMonitor(Recorded, AbstractContextManager):
             self._detail_every = 1 if size <= SMALL else 20
         detailed = self._step % (self._every * self._detail_every) == 0
         with np.errstate(all="ignore"):
-            self._rows = {name: self._measure(p, name, detailed) for name, p in self._named.items()}
+            self._rows = {name: self._meter.before(name, detailed) for name in self._named}
         try:
             found = None if broken else first_broken(self._named, self._rows, self._watch.watching)
             if found:
@@ -194,32 +204,17 @@ class GradientMonitor(Recorded, AbstractContextManager):
             self._keep()
             raise
 
-    def _measure(self, parameter, name, detailed):
-        """Return what is known before the step, or None without a gradient."""
-        g = parameter.grad
-        if g is None:
-            return None
-        row = {"l2": norm(g)}
-        if not detailed:
-            return row
-        g = flat(g)
-        l1, zeros = sum_and_zeros(g)
-        row |= {"l1": l1, "zero_fraction": zeros / max(g.size, 1)}
-        if self._optimizer is not None:
-            w = flat(parameter.data)
-            copy = self._copies.get(name)
-            if copy is None or copy.shape != w.shape or copy.dtype != w.dtype:
-                copy = self._copies[name] = np.empty_like(w)
-            copy[...] = w
-        return row | {"weights": norm(parameter.data)}
-
     def _after(self):
         """Measure what the step has changed, and keep the record."""
         try:
-            with np.errstate(all="ignore"):
-                for name, row in (self._rows or {}).items():
-                    if row and "weights" in row and self._optimizer is not None:
-                        self._update_ratio(name, row, row["weights"])
+            for name, row in (self._rows or {}).items():
+                if row and "weights" in row and self._optimizer is not None:
+                    with np.errstate(all="ignore"):
+                        broken = self._meter.after(name, row)
+                    if broken:
+                        text = "is not finite after the step; its gradient is, and it was before"
+                        self._nonfinite("nonfinite update", name, f"{name} {text}")
+                    self._alarms.judge_update(self._step, name, row["update_ratio"])
         finally:
             self._keep()
 
@@ -236,14 +231,6 @@ class GradientMonitor(Recorded, AbstractContextManager):
             news = self._alarms.news()
             if self._log is not None and not self._closed:
                 self._log.write((self._records.latest() if recorded else {"step": step}) | news)
-
-    def _update_ratio(self, name, row, before):
-        update = distance(flat(self._named[name].data), self._copies[name])
-        fine = math.isfinite(update) or is_finite(self._named[name].data)
-        if not fine and math.isfinite(row["l2"]) and math.isfinite(before):
-            text = f"{name} is not finite after the step; its gradient is, and it was before"
-            self._nonfinite("nonfinite update", name, text)
-        row["update_ratio"] = update / before if before else math.inf if update else 0.0
 
     def _nonfinite(self, kind, name, text):
         self._alarms.alarm(self._step, kind, name, math.nan, None, f"step {self._step}: {text}")

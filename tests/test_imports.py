@@ -57,9 +57,12 @@ MAY_IMPORT = {
     "losses": {"numpy"},
     "measure": {"numpy"},
     "memory": {"numpy"},
+    "meter": {"numpy", "measure"},
     "module": {"numpy", "hooks", "state"},
     "network": {"numpy", "module", "layers", "init", "recurrent"},
-    "monitor": {"numpy", "alarms", "attach", "jsonlines", "measure", "nonfinite", "records"},
+    "monitor": {
+        *("numpy", "alarms", "attach", "jsonlines", "measure", "meter", "nonfinite", "records"),
+    },
     "nonfinite": {"measure"},
     "normalization": {"numpy", "module"},
     "numerical": {
