@@ -277,4 +277,6 @@ def torch_twin(case):
     with np.errstate(all="ignore"):
         model = layer(case.model)
         x, y = torch.tensor(case.x), torch.tensor(case.y)
+        if isinstance(case.loss, parts.Length):  # an exact answer, with PyTorch's rounding
+            y[0] = model(x)[0].detach()
         return model, criterion(case.loss, model), x, y

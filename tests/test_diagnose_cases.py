@@ -3,7 +3,8 @@
 Its thresholds were fixed on the seeds 0 to 9; it is judged here on others.
 """
 
-import collections
+from collections import Counter
+from functools import cache
 
 import cases as generator
 import numpy as np
@@ -12,57 +13,67 @@ import pytest
 import gradnb
 
 SEEDS = 100, 101
-confusion = collections.defaultdict(collections.Counter)
+CAUSES = generator.CAUSES
 
 
-def drawn(cause):
+@cache
+def verdicts(cause, torch):
+    """Return [(name of the case, what the doctor says), …] for the cases of one cause."""
+    found = []
     for seed in SEEDS:
-        yield from generator.cases(seed, causes=[cause], each=8, healthy=32)
+        for case in generator.cases(seed, causes=[cause], each=8, healthy=32):
+            patient = case.model, case.loss, case.x, case.y
+            if torch:
+                from cases_torch import torch_twin
+
+                patient = torch_twin(case)
+            with np.errstate(all="ignore"):  # some layers overflow, as they are meant to
+                report = gradnb.diagnose(*patient, **case.options)
+            found.append((case.name, report.cause))
+    return found
 
 
-def judge(cause, verdicts):
-    """Demand 95 % of the cases, and that at most 2 % of the healthy raise an alarm."""
-    wrong = [f"{said} for {name}" for name, said in verdicts if said != cause]
-    confusion[cause].update(said for _, said in verdicts)
-    allowed = 0.02 if cause == "healthy" else 0.05
-    # Of 16 cases of one cause, one wrong is 6 %: the sum over all causes is judged at the end
-    floor = 0 if cause == "healthy" else 1
-    assert len(wrong) <= max(floor, allowed * len(verdicts)), "\n".join([table(), *wrong])
+def wrong(cause, torch):
+    return [f"{said} for {name}" for name, said in verdicts(cause, torch) if said != cause]
 
 
-def table():
-    rows = [f"{cause:15} {dict(counts.most_common())}" for cause, counts in confusion.items()]
-    return "\n".join(["Causes and what was said of them:", *rows])
+def table(torch):
+    """Return the confusion matrix as text: what was said, for each cause."""
+    rows = ["", f"{'':15}  said"]
+    for cause in CAUSES:
+        said = Counter(word for _, word in verdicts(cause, torch))
+        rows.append(f"{cause:15}  " + ", ".join(f"{n} {word}" for word, n in said.most_common()))
+    return "\n".join(rows + [line for cause in CAUSES for line in wrong(cause, torch)])
 
 
-@pytest.mark.parametrize("cause", generator.CAUSES)
-def test_the_cause_is_named(cause):
-    verdicts = []
-    for case in drawn(cause):
-        with np.errstate(all="ignore"):  # some layers overflow, as they are meant to
-            report = gradnb.diagnose(case.model, case.loss, case.x, case.y, **case.options)
-        verdicts.append((case.name, report.cause))
-    judge(cause, verdicts)
+def need(torch):
+    if torch:
+        pytest.importorskip("torch")
 
 
-@pytest.mark.parametrize("cause", generator.CAUSES)
-def test_the_cause_is_named_in_pytorch(cause):
-    pytest.importorskip("torch")
-    from cases_torch import torch_twin
+@pytest.mark.parametrize("torch", [False, True], ids=["gradnb", "torch"])
+@pytest.mark.parametrize("cause", CAUSES)
+def test_no_cause_is_missed_often(cause, torch):
+    need(torch)
+    assert len(wrong(cause, torch)) <= len(verdicts(cause, torch)) / 5, wrong(cause, torch)
 
-    verdicts = []
-    for case in drawn(cause):
-        with np.errstate(all="ignore"):
-            report = gradnb.diagnose(*torch_twin(case), **case.options)
-        verdicts.append((case.name, report.cause))
-    judge(cause, verdicts)
+
+@pytest.mark.parametrize("torch", [False, True], ids=["gradnb", "torch"])
+def test_the_cause_is_named_in_95_percent_and_2_percent_are_false_alarms(torch):
+    need(torch)
+    ill = [cause for cause in CAUSES if cause != "healthy"]
+    cases = sum(len(verdicts(cause, torch)) for cause in ill)
+    missed = sum(len(wrong(cause, torch)) for cause in ill)
+    alarms, healthy = len(wrong("healthy", torch)), len(verdicts("healthy", torch))
+    assert cases >= 250
+    assert healthy >= 60
+    assert missed <= 0.05 * cases, table(torch)
+    assert alarms <= 0.02 * healthy, table(torch)
 
 
 @pytest.mark.parametrize("cause", generator.CAUSES)
 def test_cases_are_the_same_each_time(cause):
-    first, second = (
-        list(generator.cases(3, causes=[cause], each=2, healthy=2)) for _ in range(2)
-    )
+    first, second = (list(generator.cases(3, causes=[cause], each=4, healthy=4)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert a.name == b.name
         assert a.model is not b.model
