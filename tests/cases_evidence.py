@@ -209,8 +209,8 @@ def dead(case):
         yield f"dead {m['dead']:.2g}"
     if not m["finite"] or m["x"] > 8 or m["zero"] or m["apart"] < 0.01 or m["rank"] < 0.01:
         yield "another cause"
-    if np.nanmax(m["steps"]) > 30:
-        yield f"explodes {np.nanmax(m['steps']):.2g}"
+    if np.nan_to_num(m["steps"]).max() > 30:
+        yield "explodes"
 
 
 def saturated(case):
@@ -246,11 +246,9 @@ def vanishing(case):
     m = marks(case)
     if m["way"] > 1e-3:
         yield f"errors {m['way']:.2g}"
-    drops = m["steps"]
-    if not isinstance(case.model[0], RNN) and np.nanmin(np.log(drops + 1e-300)) < 0.7 * np.nansum(
-        np.log(drops + 1e-300)
-    ):
-        yield f"one layer's doing {np.min(drops):.2g}"
+    drops = np.log(m["steps"] + 1e-300)
+    if not isinstance(case.model[0], RNN) and drops.min() < 0.7 * drops.sum():
+        yield f"one layer's doing, {drops.round(1)}"
     yield from plain(case, m, way=False)
 
 
@@ -398,7 +396,7 @@ def saddle(case):
 
 
 def plateau(case):
-    """The loss hardly changes, where squared errors of the same outputs have a gradient."""
+    """Demand a loss that hardly changes, where the outputs' squared errors have a gradient."""
     double = in_double(case)
     model, loss, x, y = double.model, double.loss, double.x, double.y
     g, value = gradient(model, loss, x, y), loss(model(x), y)

@@ -31,7 +31,7 @@ def tensor(array):
     return torch.tensor(np.ascontiguousarray(array.T) if array.ndim == 2 else array)
 
 
-# --- layers ----------------------------------------------------------------------------------------
+# --- layers ---------------------------------------------------------------------------------------
 
 
 class TorchResidual(nn.Sequential):
@@ -213,7 +213,7 @@ def recurrent(rnn):
     return LastOfRNN(other)
 
 
-# --- losses ----------------------------------------------------------------------------------------
+# --- losses ---------------------------------------------------------------------------------------
 
 
 class LossByNumPy(torch.autograd.Function):
