@@ -194,9 +194,20 @@ def plain(case, m, *, inputs=True, way=True):
 def healthy(case):
     m = marks(case)
     yield from plain(case, m)
+    if not list(nonfinite(case)):
+        yield "not finite in its own type"
+    w, g = at(case)
+    if -(g @ w) > 0.9 * np.linalg.norm(g) * np.linalg.norm(w):
+        yield "gradient along the weights, as where a penalty balances it"
+    if np.linalg.norm(g) * np.linalg.norm(w) < 1e-2 * m["loss"]:
+        yield "too small a gradient for its loss"
     down = fall(case)
     if down < 0.02:
         yield f"falls by {down:.2g}"
+    if not all(parts_reached(case)):
+        yield "not all parameters reached"
+    if against_differences(case, 4) > 0.03:
+        yield "wrong backward"
     if m["loss"] < 0.03 * trivial(case):
         yield f"nearly fitted, {m['loss']:.2g}"
     if projection(case) > 1.6:
@@ -225,7 +236,7 @@ def saturated(case):
 
 def symmetric(case):
     m = marks(case)
-    tol = 1e-5 if case.model[0].weight.data.dtype == np.float32 else 1e-9
+    tol = 1e-5 if next(case.model.parameters()).data.dtype == np.float32 else 1e-9
     if min(m["apart"], m["rank"]) > tol:
         yield f"apart {m['apart']:.2g}, rank {m['rank']:.2g}"
     others = plain(case, m | {"apart": 1.0, "rank": 1.0}, way=False)
@@ -291,12 +302,9 @@ def nonfinite(case):
 
 
 def unreached(case):
-    double = in_double(case)
-    backprop(double.model, double.loss, double.x, double.y)
-    parts = {n: np.linalg.norm(p.grad) for n, p in double.model.named_parameters()}
-    missed = [n for n, size in parts.items() if size == 0]
-    if not missed or len(missed) == len(parts):
-        yield f"reached: {len(parts) - len(missed)} of {len(parts)}"
+    reached = parts_reached(case)
+    if all(reached) or not any(reached):
+        yield f"reached: {sum(reached)} of {len(reached)}"
     m = marks(case)
     sane = m | {"way": 1.0, "inner": 1.0}
     yield from plain(case, sane)
@@ -331,18 +339,29 @@ def penalty(case):
         yield f"at rest to {left:.2g} of the data's gradient"
     if np.linalg.norm(w) < 1 or decay < 1e-4:
         yield f"weights of length {np.linalg.norm(w):.2g}, decay {decay:.2g}"
-    yield from plain(case, marks(case), way=False)
+    m = marks(case)
+    if m["rank"] < 0.02:
+        yield f"rank {m['rank']:.2g}"
+    yield from plain(case, m, way=False)
 
 
 def wrong_backward(case):
-    """Compare slopes along random directions with differences of the loss."""
+    wrong = against_differences(case)
+    if not wrong > 0.1:
+        yield f"wrong by {wrong:.2g}"
+    m = marks(case)
+    yield from plain(case, m | {"inner": 1.0, "way": 1.0})
+
+
+def against_differences(case, directions=10):
+    """Return by what share slopes along random directions are not differences of the loss."""
     double = in_double(case)
     model, loss, x, y = double.model, double.loss, double.x, double.y
     g = gradient(model, loss, x, y)
     w = flat(p.data for p in model.parameters())
     rng = np.random.default_rng(0)
     errors, slopes = [], []
-    for _ in range(10):
+    for _ in range(directions):
         d = rng.normal(size=w.size)
         values = []
         for h in (1e-6, -1e-6):
@@ -350,11 +369,21 @@ def wrong_backward(case):
             values.append(loss(model(x), y))
         slopes.append((values[0] - values[1]) / 2e-6)
         errors.append(slopes[-1] - g @ d)
-    wrong = np.linalg.norm(errors) / np.linalg.norm(slopes)
-    if not wrong > 0.1:
-        yield f"wrong by {wrong:.2g}"
-    m = marks(case)
-    yield from plain(case, m | {"inner": 1.0, "way": 1.0})
+    return np.linalg.norm(errors) / np.linalg.norm(slopes)
+
+
+def parts_reached(case):
+    """Return for each parameter whether a backward pass gives it anything."""
+    double = in_double(case)
+    backprop(double.model, double.loss, double.x, double.y)
+    return [bool(p.grad.any()) for p in double.model.parameters()]
+
+
+def at(case):
+    """Return the parameters and the gradient as flat vectors, in float64."""
+    double = in_double(case)
+    g = gradient(double.model, double.loss, double.x, double.y)
+    return flat(p.data for p in double.model.parameters()), g
 
 
 def left_to_gain(case):
@@ -399,6 +428,9 @@ def plateau(case):
     """Demand a loss that hardly changes, where the outputs' squared errors have a gradient."""
     double = in_double(case)
     model, loss, x, y = double.model, double.loss, double.x, double.y
+    if y.dtype.kind != "f":
+        yield "classes"
+        return
     g, value = gradient(model, loss, x, y), loss(model(x), y)
     other = gradient(model, MSELoss(), x, y)
     if not np.linalg.norm(g) < 1e-5 * np.linalg.norm(other):

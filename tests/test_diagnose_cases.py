@@ -81,3 +81,14 @@ def test_cases_are_the_same_each_time(cause):
         for p, q in zip(a.model.parameters(), b.model.parameters(), strict=True):
             assert np.array_equal(p.data, q.data, equal_nan=True)
             assert np.array_equal(p.grad, q.grad, equal_nan=True)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_evidence_tells_a_cause_from_health(cause):
+    """No healthy network passes for one with this cause, and none with it for a healthy one."""
+    if cause == "healthy":
+        pytest.skip("is compared with all others")
+    for case in generator.cases(CAUSES.index(cause), causes=["healthy"], healthy=2):
+        assert generator.verify(case._replace(cause=cause)), case.name
+    for case in generator.cases(4, causes=[cause], each=len(generator.IDIOMS[cause])):
+        assert generator.verify(case._replace(cause="healthy")), case.name
