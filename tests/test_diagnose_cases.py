@@ -92,3 +92,37 @@ def test_the_evidence_tells_a_cause_from_health(cause):
         assert generator.verify(case._replace(cause=cause)), case.name
     for case in generator.cases(4, causes=[cause], each=len(generator.IDIOMS[cause])):
         assert generator.verify(case._replace(cause="healthy")), case.name
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_twin_in_pytorch_computes_the_same(cause):
+    """Demand the same loss and gradient in float64, and the same buffers before.
+
+    Left out are recurrent networks, where PyTorch has two biases, and errors so small that the
+    rounding decides.
+    """
+    pytest.importorskip("torch")
+    from cases_torch import torch_twin
+
+    compared = 0
+    for case in generator.cases(5, causes=[cause], each=6, healthy=14):
+        if case.x.ndim == 3 or case.x.dtype != np.float64:
+            continue
+        model, loss, x, y = torch_twin(case)
+        compared += 1
+        held = [0 if p.grad is None else p.grad.norm().item() for p in model.parameters()]
+        ours = [np.linalg.norm(p.grad) for p in case.model.parameters()]
+        np.testing.assert_allclose(held, ours, rtol=1e-6, atol=1e-300)
+        model.zero_grad()
+        value = loss(model(x), y)
+        value.backward()
+        theirs = [0 if p.grad is None else p.grad.norm().item() for p in model.parameters()]
+        with np.errstate(all="ignore"):
+            expected = generator.backprop(case.model, case.loss, case.x, case.y)
+        ours = [np.linalg.norm(p.grad) for p in case.model.parameters()]
+        if cause == "nonfinite":
+            assert not np.isfinite([value.item(), *theirs]).all(), case.name
+            continue
+        assert np.isclose(value.item(), expected, rtol=1e-9, atol=1e-20), case.name
+        np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-12, err_msg=case.name)
+    assert compared
