@@ -12,7 +12,7 @@ import pytest
 
 import gradnb
 
-SEEDS = 100, 101
+SEEDS = 1000, 1001
 CAUSES = generator.CAUSES
 
 

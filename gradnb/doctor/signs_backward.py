@@ -264,7 +264,7 @@ def not_zeroed(subject, run):
     yield Finding(
         "not zeroed",
         ".grad",
-        f"{says}, {along:.3g} of it along, and {size(buffer) / few:.3g} times that of a few examples",
+        f"{says}, and {size(buffer) / few:.3g} times that of a few examples",
         evidence | {"few": size(buffer) / few},
         "likely" if aligned and size(buffer) > 2 * MANY * few else "possible",
         "one batch rarely gives a gradient larger than its single examples do"
