@@ -37,8 +37,10 @@ def preserved(objects):
     Their attributes are bound again to what they were bound to, and arrays, lists, dicts and sets
     among these have the same contents as before.
     """
-    kept = []
+    kept, slots = [], []
     for thing in objects:
+        for name in _slots(thing):
+            slots.append((thing, name, getattr(thing, name)))
         attributes = getattr(thing, "__dict__", None)
         if isinstance(attributes, dict):
             contents = [(value, value.copy()) for value in attributes.values() if _holds(value)]
@@ -52,6 +54,8 @@ def preserved(objects):
             now.update(before)
             for value, copy in contents:
                 _refill(value, copy)
+        for thing, name, value in slots:
+            setattr(thing, name, value)
         random_state.rewind()
 
 
@@ -72,11 +76,29 @@ def _refill(value, copy):
 
 
 def _held(holder):
-    """Yield what an object holds in its attributes, and a function in its closure."""
-    yield from (getattr(holder, "__dict__", None) or {}).values()
+    """Yield what an object and its class hold, also in a list or dict, and a function's closure."""
+    values = [*(getattr(holder, "__dict__", None) or {}).values()]
+    values += [getattr(holder, name) for name in _slots(holder)]
+    for cls in type(holder).__mro__:
+        values += [value for value in vars(cls).values() if isinstance(value, GENERATORS)]
+    for value in values:
+        yield value
+        if isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, (list, tuple, set)):
+            yield from value
     for cell in getattr(holder, "__closure__", None) or ():
         with contextlib.suppress(ValueError):  # an empty cell
             yield cell.cell_contents
+
+
+def _slots(thing):
+    """Yield the names of the attributes that stand in ``__slots__`` and are set."""
+    for cls in type(thing).__mro__:
+        names = cls.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if name not in ("__dict__", "__weakref__") and hasattr(thing, name):
+                yield name
 
 
 def _state(generator):
