@@ -167,6 +167,16 @@ FAULTS = {
         putting("source", value=['with np.errstate(over="ignore"):\n', "    x"]),
         "hides warnings",
     ),
+    "numbers' warnings raised but for one": (
+        CODE,
+        putting("source", value=['with np.errstate(all="raise", over="ignore"):\n', "    x"]),
+        "hides warnings",
+    ),
+    "numbers' warnings sent away": (
+        CODE,
+        putting("source", value=['with np.errstate(all="log", call=nowhere):\n', "    x"]),
+        "hides warnings",
+    ),
     "id missing": (CODE, lambda cell: cell.pop("id"), "no cell id"),
     "timings": (CODE, putting("metadata", "execution", value={}), "not content (execution)"),
     "id repeated": (CODE, putting("id", value="title"), "the cell id 'title' is used 2 times"),
@@ -211,6 +221,15 @@ def test_a_fault_is_refused_by_its_own_rule_alone(name):
 def test_a_problem_names_its_cell():
     (problem,) = broken(CODE, putting("execution_count", value=None))
     assert problem == "cell 2 (id code): never run; run `make notebooks`"
+
+
+@pytest.mark.parametrize("loud", ['all="raise"', 'all="log", call=sys.stdout'])
+def test_warnings_may_be_raised_or_printed(loud):
+    for options in (loud, f'{loud}, under="ignore"'):
+        assert (
+            broken(CODE, putting("source", value=[f"with np.errstate({options}):\n", "    x"]))
+            == []
+        )
 
 
 def test_25_lines_of_code_are_not_too_many():
