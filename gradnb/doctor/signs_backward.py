@@ -12,8 +12,9 @@ from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
 ROWS = 16  # examples on which differences are taken: the gradient is checked, not the data
-WRONG = 3e-4  # relative error of a derivative that rounding and kinks do not explain
-NOISE = 1e3  # roundings of the loss that a difference must exceed to say anything
+WRONG = 1e-3  # relative error of a derivative that rounding and kinks do not explain
+DIRECTIONS = range(4)
+NOISE = 3e3  # roundings of the loss that a difference must exceed to say anything
 STEP, COARSE = 1e-6, 1e-2  # of the weights' size, in double and in lower precision
 ROUGH = 0.1  # the relative error that lower precision leaves possible
 BESIDE = 1e-3  # of the weights' size: how far from them derivatives are taken
@@ -89,7 +90,7 @@ def wrong_backward(subject, run, differences):
         "wrong backward",
         where,
         f"the gradient of {len(wrong)} of {len(differences.run.gradients)} parameters is not the "
-        f"slope of the loss; the first error, from the output on, is here: {error:.2g} of the norm",
+        f"slope of the loss; the first error from the output on is here, {error:.2g} of the norm",
         {"parameters": len(wrong), "error": error},
         "certain",
         "two step sizes and two random directions agree with each other, and not with backward",
@@ -153,25 +154,37 @@ def _off(f, x, g):
 
 
 def _confirmed_error(differences, name):
-    """Return the relative error of a gradient, or None if it may be right."""
-    run, found = differences.run, []
+    """Return the relative error of a gradient, or None if it may be right.
+
+    One direction that agrees acquits it, two that disagree convict it; at a kink, or where two
+    steps do not agree with each other, a direction says nothing.
+    """
+    run = differences.run
     candidates = [run.gradients[name]]
     if name in run.direct:  # whether the loss counts its penalty is its own affair
         candidates.append(candidates[0] - run.direct[name])
-    for seed, times in ((0, 1), (0, 1 / 8), (1, 1)):
-        v, right, left, noise = differences.slopes(name, seed, times)
-        numeric = (right + left) / 2
-        error = min(abs(numeric - float(np.vdot(g, v))) for g in candidates)
-        largest = max(size(candidates[0]), abs(numeric))
-        allowed = (WRONG if differences.exact else ROUGH) * largest + noise
-        if not error > allowed or abs(right - left) > KINK * min(error, abs(numeric)) + noise:
+    tol, g = WRONG if differences.exact else ROUGH, size(candidates[0])
+    errors = []
+    for seed in DIRECTIONS:
+        v, right, left, noise = differences.slopes(name, seed)
+        claimed, coarse = [float(np.vdot(c, v)) for c in candidates], (right + left) / 2
+        error, allowed = _nearest(coarse, claimed), tol * max(g, abs(coarse)) + noise
+        if error <= allowed:
             return None
-        found.append((numeric, error))
-    (coarse, error), (fine, _), _ = found
-    agreed = KINK * min(error, max(abs(coarse), abs(fine))) + noise
-    if abs(coarse - fine) > agreed:  # the differences do not agree with each other either
-        return None
-    return error / size(candidates[0])
+        _, *finer, fine_noise = differences.slopes(name, seed, 1 / 8)
+        fine = sum(finer) / 2
+        if _nearest(fine, claimed) <= allowed:
+            return None
+        apart = KINK * min(error, abs(coarse))
+        if abs(right - left) <= apart + noise and abs(coarse - fine) <= apart + fine_noise:
+            errors.append(error)
+        if len(errors) == 2:
+            return max(errors) / g
+    return None
+
+
+def _nearest(number, others):
+    return min(abs(number - other) for other in others)
 
 
 def unreached(subject, run, differences):
@@ -270,7 +283,7 @@ def not_zeroed(subject, run):
             "what one backward pass leaves is one gradient, not a multiple of it",
         )
         return
-    if ratio < LARGER or _is_penalty(buffer - fresh, subject, held):
+    if ratio < TWICE or _is_penalty(buffer - fresh, subject, held):
         return
     few = size_held / max(size(_joined(subject.gradients(rows).values())) for rows in FEW)
     same_way = along > ALIGNED * ratio and ratio > TWICE
