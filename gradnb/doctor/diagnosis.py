@@ -8,12 +8,15 @@ from gradnb import checks
 from gradnb.doctor import (
     order,
     signs_backward,
+    signs_buffers,
     signs_depth,
     signs_numbers,
     signs_rest,
     signs_units,
+    signs_unreached,
     signs_weights,
 )
+from gradnb.doctor.differences import Differences, beside
 from gradnb.doctor.observation import size
 from gradnb.doctor.report import Diagnosis, Finding
 from gradnb.doctor.subject import Subject
@@ -115,14 +118,14 @@ def _findings(subject, run, decay):
         flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     faults = []
     if not flushed:  # numbers that are lost would look like a fault
-        with subject.shifted(signs_backward.beside(subject)):
-            differences = signs_backward.Differences(subject, exact)
+        with subject.shifted(beside(subject)):
+            differences = Differences(subject, exact)
             faults += signs_backward.wrong_backward(subject, run, differences)
-            faults += signs_backward.unreached(subject, seen, differences)
+            faults += signs_unreached.unreached(subject, seen, differences)
     found = [
         *flushed,
         *faults,
-        *signs_backward.not_zeroed(subject, run),
+        *signs_buffers.not_zeroed(subject, run),
         *signs_weights.zero_weights(subject, run),
         *signs_weights.unscaled_inputs(subject, run),
         *signs_weights.symmetric(subject, run),

@@ -18,7 +18,7 @@ from gradnb.doctor.report import Finding
 NUDGE = 0.1  # of a parameter's unit
 SMALL = 5e-3  # of the loss: what a nudge along the gradient may still win at rest
 SOME = 1e-6  # the loss's unit where shuffled targets say nothing, and it is near 0
-STILL = 1e-5  # of the loss: what a nudge wins where descent has ended
+STILL, LEARNED = 1e-5, 0.9  # of the loss: a nudge's gain where descent has ended, and what is left
 FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
 FLAT = 1e-3  # of the loss: curvature, and what a nudge changes, on a plateau
@@ -79,7 +79,7 @@ class Rest:
     @property
     def learned(self):
         """Whether the gradient is as good as 0 at a loss that knowledge has lowered."""
-        return self.informed and self.slope < STILL and abs(self.loss) < self.bound
+        return self.informed and self.slope < STILL and abs(self.loss) < LEARNED * self.bound
 
     @property
     def fitted(self):
