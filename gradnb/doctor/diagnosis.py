@@ -8,12 +8,15 @@ from gradnb import checks
 from gradnb.doctor import (
     order,
     signs_backward,
+    signs_buffers,
     signs_depth,
     signs_numbers,
     signs_rest,
     signs_units,
+    signs_unreached,
     signs_weights,
 )
+from gradnb.doctor.differences import Differences, beside
 from gradnb.doctor.observation import size
 from gradnb.doctor.report import Diagnosis, Finding
 from gradnb.doctor.subject import Subject
@@ -101,40 +104,41 @@ def _findings(subject, run, decay):
     broken = [*signs_numbers.not_finite(subject, run)]
     if broken:
         return broken + notes
-    shuffled = subject.shuffled_loss(run.prediction)
+    shuffled, constant = subject.shuffled_loss(run.prediction), subject.loss_of_nothing(run)
     scale = signs_numbers.room(run)
     seen = subject.run(scale)  # with room below
     flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     narrow = subject.dtype != np.float64
     exact = subject.widen() if narrow else True
-    rest = signs_rest.Rest(subject, seen, decay, shuffled, scale)
-    if narrow and exact and not flushed and (rest.at_rest or signs_numbers.is_low(run)):
+    rest = signs_rest.Rest(subject, seen, decay, shuffled, constant, scale)
+    low = rest.at_rest or (signs_numbers.is_low(run) and not flushed)
+    if narrow and exact and low:
         seen, scale = subject.run(), 1.0  # what is left of a small gradient asks for every digit
-        rest = signs_rest.Rest(subject, seen, decay, shuffled)
+        rest = signs_rest.Rest(subject, seen, decay, shuffled, constant)
         flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     faults = []
     if not flushed:  # numbers that are lost would look like a fault
-        with subject.shifted(signs_backward.beside(subject)):
-            differences = signs_backward.Differences(subject, exact)
+        with subject.shifted(beside(subject)):
+            differences = Differences(subject, exact)
             faults += signs_backward.wrong_backward(subject, run, differences)
-            faults += signs_backward.unreached(subject, seen, differences)
+            faults += signs_unreached.unreached(subject, seen, differences)
     found = [
         *flushed,
         *faults,
-        *signs_backward.not_zeroed(subject, run),
+        *signs_buffers.not_zeroed(subject, run),
         *signs_weights.zero_weights(subject, run),
         *signs_weights.unscaled_inputs(subject, run),
         *signs_weights.symmetric(subject, run),
         *signs_units.dead(subject, run),
-        *signs_units.saturated(subject, run),
+        *signs_units.saturated(subject, run, seen),
         *signs_depth.through_depth(subject, seen),
         *signs_depth.through_time(subject, seen),
         *signs_rest.penalty(subject, run, rest),
         *signs_rest.fitted(rest),
     ]
-    if not order.roots(found, rest.at_rest):
+    if not order.roots(found, rest):
         found += signs_rest.at_rest(rest)
-    return order.in_order(found + notes, rest.at_rest)
+    return order.in_order(found + notes, rest)
 
 
 def _eval_mode(subject):

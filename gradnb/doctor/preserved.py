@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import deque
 
 import numpy as np
 
@@ -34,35 +35,34 @@ class RandomState:
 def preserved(objects):
     """Put back, whatever happens, what `objects` hold, to the bit; yield their random state.
 
-    Their attributes are bound again to what they were bound to, and arrays, lists, dicts and sets
-    among these have the same contents as before.
+    Their attributes are bound again to what they were bound to, and arrays and containers among
+    these, however deep, have the same contents as before.
     """
-    kept, slots = [], []
-    for thing in objects:
-        for name in _slots(thing):
-            slots.append((thing, name, getattr(thing, name)))
-        attributes = getattr(thing, "__dict__", None)
-        if isinstance(attributes, dict):
-            contents = [(value, value.copy()) for value in attributes.values() if _holds(value)]
-            kept.append((attributes, attributes.copy(), contents))
+    slots = [(o, name, getattr(o, name)) for o in objects for name in _slots(o)]
+    kept = [(a, a.copy()) for a in map(_attributes, objects) if a is not None]
+    contents = [(value, value.copy()) for o in objects for value in _held(o) if _refillable(value)]
     random_state = RandomState(objects)
     try:
         yield random_state
     finally:
-        for now, before, contents in kept:
-            now.clear()
-            now.update(before)
-            for value, copy in contents:
-                _refill(value, copy)
+        for now, before in kept:
+            _refill(now, before)
+        for value, copy in contents:
+            _refill(value, copy)
         for thing, name, value in slots:
             setattr(thing, name, value)
         random_state.rewind()
 
 
-def _holds(value):
+def _attributes(thing):
+    attributes = getattr(thing, "__dict__", None)
+    return attributes if isinstance(attributes, dict) else None
+
+
+def _refillable(value):
     if isinstance(value, np.ndarray):
         return value.flags.writeable
-    return type(value) in (list, dict, set)
+    return type(value) in (list, dict, set, deque)
 
 
 def _refill(value, copy):
@@ -72,24 +72,29 @@ def _refill(value, copy):
         value[:] = copy
     else:
         value.clear()
-        value.update(copy)
+        value.extend(copy) if isinstance(value, deque) else value.update(copy)
 
 
 def _held(holder):
-    """Yield what an object and its class hold, also in a list or dict, and a function's closure."""
-    values = [*(getattr(holder, "__dict__", None) or {}).values()]
-    values += [getattr(holder, name) for name in _slots(holder)]
+    """Yield what an object, its class and a function's closure hold, also inside containers."""
+    waiting = [*(_attributes(holder) or {}).values()]
+    waiting += [getattr(holder, name) for name in _slots(holder)]
     for cls in type(holder).__mro__:
-        values += [value for value in vars(cls).values() if isinstance(value, GENERATORS)]
-    for value in values:
-        yield value
-        if isinstance(value, dict):
-            yield from value.values()
-        elif isinstance(value, (list, tuple, set)):
-            yield from value
+        waiting += [value for value in vars(cls).values() if isinstance(value, GENERATORS)]
     for cell in getattr(holder, "__closure__", None) or ():
         with contextlib.suppress(ValueError):  # an empty cell
-            yield cell.cell_contents
+            waiting.append(cell.cell_contents)
+    seen = set()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, (list, tuple, set, deque)):
+            waiting += value
 
 
 def _slots(thing):

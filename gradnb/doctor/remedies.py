@@ -3,7 +3,7 @@
 REMEDIES = {
     "nonfinite": "Mend the place where it arises. Clipping does not help: nan times 0 is nan.",
     "wrong backward": "Check this layer's backward, with gradcheck, before anything else.",
-    "unreached": "Use it in forward, take the cut out of the path, or leave it out of the model.",
+    "unreached": "Use it in forward, mend the cut in the path back, or leave it out of the model.",
     "not zeroed": "Call zero_grad() before each backward pass.",
     "underflow": "Scale the loss and divide the gradients, or take a wider floating-point type.",
     "zero weights": "Draw random weights; zeros are for biases.",

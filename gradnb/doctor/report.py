@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from html import escape
 
 from gradnb.doctor.remedies import REMEDIES
+from gradnb.jsonlines import spelt
 
 HEALTHY = "healthy"
 
@@ -84,16 +85,18 @@ class Diagnosis:
         return self.primary is None
 
     def to_dict(self):
-        """Return everything as dicts, lists, strings and numbers."""
-        return {"cause": self.cause, "loss": self.loss, "healthy": self.healthy} | {
-            "findings": [asdict(f) for f in self.findings],
-            "layers": [dict(row) for row in self.layers],
-        }
+        """Return everything as dicts, lists, strings and numbers, ``"nan"`` and ``"inf"`` spelt."""
+        data = {"cause": self.cause, "loss": self.loss, "healthy": self.healthy}
+        data |= {"findings": [asdict(f) for f in self.findings], "layers": self.layers}
+        return spelt(data)
 
     def __str__(self):
         lines = [f"Diagnosis: {self.cause}" + (f" ({self.primary.sure})" if self.primary else "")]
         for f in self.findings:
             head = f"{f.cause} at {f.where}" if f.where else f.cause
+            if f.weight == "note":
+                lines.append(f"- note, {head}: {f.says}; {f.why}")
+                continue
             lines += [f"- {head}: {f.says}", f"  {f.sure}: {f.why}", f"  remedy: {f.remedy}"]
         return "\n".join([*lines, *self._table()])
 
@@ -114,11 +117,7 @@ class Diagnosis:
         title = f"Diagnosis: {escape(self.cause)}"
         if self.primary:
             title += f" ({self.primary.sure})"
-        findings = "".join(
-            f"<li><strong>{escape(f.cause)}</strong>{' at ' + escape(f.where) if f.where else ''}: "
-            f"{escape(f.says)}<br>{f.sure}: {escape(f.why)}<br>Remedy: {escape(f.remedy)}</li>"
-            for f in self.findings
-        )
+        findings = "".join(map(_item, self.findings))
         head = "".join(
             f'<th scope="col">{h}</th>' for h in ("layer", "gradient", "weights", "error", "zeros")
         )
@@ -130,6 +129,14 @@ class Diagnosis:
         )
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f"<p><strong>{title}</strong></p><ul>{findings}</ul>{table}"
+
+
+def _item(f):
+    head = f"<strong>{escape(f.cause)}</strong>{' at ' + escape(f.where) if f.where else ''}"
+    if f.weight == "note":
+        return f"<li>Note, {head}: {escape(f.says)}; {escape(f.why)}</li>"
+    why = f"{f.sure}: {escape(f.why)}<br>Remedy: {escape(f.remedy)}"
+    return f"<li>{head}: {escape(f.says)}<br>{why}</li>"
 
 
 def _short(value):

@@ -57,7 +57,7 @@ def _judged(errors, where, unit, growth=1.0):
     yield Finding(
         cause,
         where,
-        f"the error's norm {change} over {len(factors)} {unit}s, by {typical:.2g} in the median",
+        f"the error's norm {change} over {len(factors)} {unit}s, a median factor of {typical:.2g}",
         {"total": total, "rate": typical, f"{unit}s": len(factors)},
         "certain" if margin > 30 else "likely" if margin > 1.5 else "possible",
         f"it is a product of one factor a {unit}, and in a healthy network they stay near 1",

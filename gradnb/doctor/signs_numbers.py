@@ -12,8 +12,10 @@ from gradnb.doctor.report import Finding
 
 GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
 FLUSHED = 0.2  # share of a gradient's entries that the type has lost
+OUTPUT = "the error at the output"
 LOW = 1e6  # times the smallest normal number: an error that starts there has little room
 LOST = 0.1  # the relative error with which an entry counts as lost
+OUTPUT = "the error at the output"
 LOW = 1e6  # times the smallest normal number: an error that starts there has little room
 LOST = 0.1  # the relative error with which an entry counts as lost
 FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
@@ -118,21 +120,25 @@ def is_low(run):
 def underflow(subject, run, scaled, scale):
     """Yield where a gradient's entries are lost below the smallest number of some type.
 
-    `scaled` is a run with the loss times `scale`, a power of two, or in a wider type. A backward
-    pass is linear in the error, so but for underflow its gradients are the same, times `scale`.
+    `scaled` is a run with the loss times `scale`, a power of two, or, with 1, in a wider type. A
+    backward pass is linear in the error, so but for underflow its gradients are the same, times
+    `scale`; in a wider type they are rounded otherwise, and only numbers near 0 count.
     """
     worst, tiny = None, float(np.finfo(run.error.dtype).tiny)
-    largest = float(np.abs(run.error).max(initial=0))
-    if 0 < largest < tiny or 0 < abs(run.loss) < tiny:
-        worst = "the error at the output", 1.0, size(run.error)
     for name in run.gradients:
         g, true = data_part(run, name), data_part(scaled, name).astype(float) / scale
         there = np.isfinite(true) & (true != 0)
-        wrong = np.abs(g[there] - true[there]) > LOST * np.abs(true[there])
-        wrong |= np.abs(true[there]) < np.finfo(g.dtype).tiny  # has no full precision any more
+        found, sizes = g[there], np.abs(true[there])
+        wrong = np.abs(found - true[there]) > LOST * sizes
+        if scale == 1:
+            wrong &= sizes < LOW * np.finfo(g.dtype).tiny
+        if g.dtype.itemsize >= 4:  # half precision is used below its normal range, too
+            wrong |= sizes < np.finfo(g.dtype).tiny
         lost = float(wrong.mean()) if there.any() else 0.0
         if lost > FLUSHED and (worst is None or lost > worst[1]):
             worst = name, lost, size(true)
+    if worst is None and run.error.dtype == np.float64 and 0 < abs(run.loss) < tiny:
+        worst = OUTPUT, 1.0, size(run.error)  # for which there is no wider type
     if worst is None:
         return
     name, lost, norm = worst

@@ -2,12 +2,12 @@
 
 Sizes are measured in natural units, so that neither the loss's scale nor the weights' matters: a
 parameter's unit is the larger of its own root mean square and 1/√fan_in, the loss's is that of the
-same predictions against shuffled targets, which is what a model scores that knows nothing.
+same predictions against shuffled targets. Curvatures are those of the Hessian in these units.
 """
 
 from __future__ import annotations
 
-from math import hypot
+from math import hypot, inf
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gradnb.doctor.report import Finding
 NUDGE = 0.1  # of a parameter's unit
 SMALL = 5e-3  # of the loss: what a nudge along the gradient may still win at rest
 SOME = 1e-6  # the loss's unit where shuffled targets say nothing, and it is near 0
+STILL, LEARNED = 1e-5, 0.9  # of the loss: a nudge's gain where descent has ended, and what is left
 FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
 FLAT = 1e-3  # of the loss: curvature, and what a nudge changes, on a plateau
@@ -25,13 +26,13 @@ BENT = 0.002  # of the highest curvature: what the lowest has below 0 at a saddl
 EXACT, GROWN = 0.9995, 0.05  # that cosine at rest, and the weights' size against new ones
 BALANCED = 0.9  # cosine between −g and what a penalty pulls with
 REACH = (0.3, 1.0, 3.0)  # steps along a direction, in units
-LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
+PRODUCTS = ((2_000, 60), (20_000, 20), (inf, 4))  # for up to so many parameters
 
 
 class Rest:
     """The loss around the parameters, in natural units."""
 
-    def __init__(self, subject, run, decay, shuffled, scale=1.0):
+    def __init__(self, subject, run, decay, shuffled, constant, scale=1.0):
         self.subject, self.decay, self._times = subject, decay, scale
         self.loss = self._total(run.loss)
         self.units = {}
@@ -41,6 +42,7 @@ class Rest:
             self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
         self.informed = shuffled is not None and shuffled != run.loss
         self.ignorant = abs(shuffled if self.informed else run.loss)
+        self.bound = min(self.ignorant, abs(constant))
         least = 5e-324 if self.informed else SOME
         self.scale = max(self.ignorant, abs(run.loss), least)
         self.gradients = self._with_decay(run.gradients)
@@ -70,9 +72,19 @@ class Rest:
         return self.slope < SMALL
 
     @property
+    def is_large(self):
+        """Whether products with the Hessian are dear."""
+        return self.count > PRODUCTS[-2][0]
+
+    @property
+    def learned(self):
+        """Whether the gradient is as good as 0 at a loss that knowledge has lowered."""
+        return self.informed and self.slope < STILL and abs(self.loss) < LEARNED * self.bound
+
+    @property
     def fitted(self):
         """Whether the loss is a small part of what it is for shuffled targets."""
-        return self.informed and abs(self.loss) <= FITTED * self.ignorant
+        return self.informed and abs(self.loss) <= FITTED * self.bound
 
     def moved_gradient(self, move):
         """Return the flat gradient, in units, after a flat move in units."""
@@ -160,8 +172,8 @@ def fitted(rest):
         yield Finding(
             "finished",
             "",
-            f"the loss is {rest.loss:.2g}, against {rest.ignorant:.2g} with shuffled targets",
-            {"loss": rest.loss, "shuffled": rest.ignorant, "slope": rest.slope},
+            f"the loss is {rest.loss:.2g}, against {rest.bound:.2g} without knowledge",
+            {"loss": rest.loss, "bound": rest.bound, "slope": rest.slope},
             "certain",
             f"a nudge along the gradient would win {rest.slope:.1g} of that",
         )
@@ -172,7 +184,7 @@ def at_rest(rest):
     if not rest.at_rest:
         return
     rng = np.random.default_rng(0)
-    iterations = 4 if rest.count > LARGE_MODEL else 20
+    iterations = next(n for size, n in PRODUCTS if rest.count <= size)
     (low, down), (high, _) = extremes(rest.moved_gradient, rest.here, iterations, rng)
     slope = {"slope": rest.slope, "lowest": low, "highest": high}
     bent = max(abs(low), abs(high)) / rest.scale
@@ -182,12 +194,13 @@ def at_rest(rest):
         yield Finding(
             "plateau",
             "",
-            f"the gradient is small, and so is every curvature found, {bent:.1g} of the loss",
+            f"the gradient is small, and so is every curvature: {bent:.1g} of the loss at most",
             slope | {"bent": bent},
             "certain" if bent < FLAT / 100 else "likely",
             "where nothing is bent, no minimum is near",
         )
         return
+    spread = f"the gradient is small, and curvatures go from {low:.2g} to {high:.2g}"
     falls = 0.0
     if low < 0:
         falls = -min(rest.change(sign * t * down) for t in REACH for sign in (1, -1))
@@ -195,8 +208,7 @@ def at_rest(rest):
         yield Finding(
             "saddle",
             "",
-            f"the gradient is small and the lowest curvature is {low:.2g} (highest {high:.2g}); "
-            f"that way the loss falls by {falls:.1%}",
+            f"{spread}; one way the loss falls by {falls * rest.scale:.2g}, from {rest.loss:.3g}",
             slope | {"falls": falls},
             "certain" if falls > 2 * FALLS else "likely",
             "the loss was evaluated along that direction",
@@ -205,7 +217,7 @@ def at_rest(rest):
     yield Finding(
         "finished",
         "",
-        f"the gradient is small, the lowest curvature found is {low:.2g}, the highest {high:.2g}",
+        spread,
         slope,
         "likely",
         f"{iterations} products with the Hessian found no way down; a flat one may be left",

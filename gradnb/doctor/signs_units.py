@@ -48,16 +48,23 @@ def dead(subject, run):
         "certain" if share == 1 else "possible" if few else "likely",
         "a unit that is 0 everywhere gets no gradient"
         if share == 1
-        else f"{far:.0%} are far from firing, and chance leaves up to {chance:.0%} silent",
+        else f"{far:.0%} of the units are far from firing"
+        if far > MANY
+        else f"chance leaves up to {chance:.0%} silent",
         weight="cause" if beyond else "note",
     )
 
 
-def saturated(subject, run):
-    """Yield the layer whose typical slope is flattest."""
+def saturated(subject, run, seen):
+    """Yield the layer whose typical slope is flattest, or one that lets no error through at all.
+
+    `seen` is the same run with room for small errors.
+    """
     worst = None
-    for stage in run.stages:
+    for stage, same in zip(run.stages, seen.stages, strict=True):
         slope = _median_slope(stage)
+        if stage.kind == "other" and not stage.weights and _lets_nothing_through(same):
+            slope = 0.0
         if slope is not None and (worst is None or slope < worst[1]):
             worst = stage, slope
     if worst is None or worst[1] >= FLAT:
@@ -71,6 +78,11 @@ def saturated(subject, run):
         sure="certain" if slope < FLAT / 10 else "likely",
         why="each slope multiplies the error on its way back",
     )
+
+
+def _lets_nothing_through(stage):
+    back, given = stage.error_in, stage.error_out
+    return back is not None and given is not None and given.any() and not back.any()
 
 
 def _median_slope(stage):

@@ -7,6 +7,7 @@ import numpy as np
 from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
+NOTHING = 1e-6  # of what arrives: an error that is handed back as good as not at all
 NONE = 1e-10  # of a new network's weights: as good as 0
 ALIKE = 1e-3  # relative distance from rank one
 COPY, UNUSED = 1e-6, 1e-4  # relative size of a difference, and of weights, that is none
@@ -43,9 +44,9 @@ def zero_weights(subject, run):
 def symmetric(subject, run):
     """Yield hidden layers whose units are copies or multiples of each other."""
     worst = None
-    for stage in run.layers[:-1]:
+    for stage in run.layers:
         for name, w in stage.matrices.items():
-            if min(w.shape) < 2 or not w.any():
+            if min(w.shape) < 2 or not w.any() or (stage is run.layers[-1] and not _cancels(stage)):
                 continue
             bias = [v for v in stage.weights.values() if v.ndim == 1]
             (distinct, units), residual = _distinct(w, bias), _beyond_rank_one(w)
@@ -71,6 +72,15 @@ def symmetric(subject, run):
         sure="certain" if distinct == 1 else "likely",
         why="equal units get equal gradients where the next layer weighs them equally, "
         "and compute one feature in any case",
+    )
+
+
+def _cancels(stage):
+    """Tell whether a last layer's errors add up to 0, as with equal weights and cross-entropy."""
+    if stage.error_in is None or stage.error_out is None:
+        return False
+    return size(stage.error_in) < NOTHING * size(stage.error_out) * max(
+        rms(w) for w in stage.matrices.values()
     )
 
 

@@ -96,6 +96,10 @@ class Subject:
         self._random.rewind()
         return dict(self.model.named_modules())[stage.name].forward(x)
 
+    def loss_of_nothing(self, run):
+        """Return the loss of a prediction of zeros."""
+        return number(self.loss(np.zeros_like(run.prediction), self._batch(None)[1]), "loss")
+
     def shuffled_loss(self, prediction):
         """Return the loss against the targets in another order, or None without an order."""
         if not isinstance(self._y, np.ndarray) or self.rows < 2:
