@@ -41,7 +41,10 @@ MAY_IMPORT = {
     "doctor/signs_units": {"numpy", "doctor"},
     "doctor/signs_weights": {"numpy", "doctor"},
     "doctor/subject": {"numpy", "doctor", "layers", "network"},
-    "doctor/torch_subject": {"numpy", "doctor", "torch"},
+    "doctor/torch_layout": {"numpy", "torch"},
+    "doctor/torch_preserved": {"doctor", "torch"},
+    "doctor/torch_stages": {"numpy", "doctor", "measure", "torch"},
+    "doctor/torch_subject": {"numpy", "doctor", "measure", "torch"},
     "gradcheck_report": set(),
     "gradient_check": {
         *("numpy", "chain", "differences", "gradcheck_report", "kinks", "module", "whole_network"),

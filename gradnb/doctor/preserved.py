@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import random
 
@@ -13,11 +14,11 @@ GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 class RandomState:
     """The random numbers to come: of NumPy, of Python, and of generators held by some objects."""
 
-    def __init__(self, objects):
+    def __init__(self, objects, kinds=GENERATORS):
         self._generators = {}
         for holder in objects:
-            for value in _held(holder):
-                if isinstance(value, GENERATORS):
+            for value in held(holder):
+                if isinstance(value, kinds):
                     self._generators[id(value)] = value
         self._states = [_state(g) for g in self._generators.values()]
         self._numpy, self._python = np.random.get_state(), random.getstate()  # noqa: NPY002
@@ -30,35 +31,44 @@ class RandomState:
         random.setstate(self._python)
 
 
-@contextlib.contextmanager
-def preserved(objects):
-    """Put back, whatever happens, what `objects` hold, to the bit; yield their random state.
+class Contents:
+    """What some objects hold now: their attributes, and what is in arrays, lists, dicts and sets.
 
-    Their attributes are bound again to what they were bound to, and arrays, lists, dicts and sets
-    among these have the same contents as before.
+    Attributes are bound again to what they were bound to, and what is in them is as it was.
     """
-    kept = []
-    for thing in objects:
-        attributes = getattr(thing, "__dict__", None)
-        if isinstance(attributes, dict):
-            contents = [(value, value.copy()) for value in attributes.values() if _holds(value)]
-            kept.append((attributes, attributes.copy(), contents))
-    random_state = RandomState(objects)
-    try:
-        yield random_state
-    finally:
-        for now, before, contents in kept:
+
+    def __init__(self, objects):
+        self._kept = []
+        for thing in objects:
+            attributes = getattr(thing, "__dict__", None)
+            if isinstance(attributes, dict):
+                contents = [(value, value.copy()) for value in attributes.values() if _holds(value)]
+                self._kept.append((attributes, attributes.copy(), contents))
+
+    def restore(self):
+        """Put everything back."""
+        for now, before, contents in self._kept:
             now.clear()
             now.update(before)
             for value, copy in contents:
                 _refill(value, copy)
+
+
+@contextlib.contextmanager
+def preserved(objects):
+    """Put back, whatever happens, what `objects` hold, to the bit; yield their random state."""
+    contents, random_state = Contents(objects), RandomState(objects)
+    try:
+        yield random_state
+    finally:
+        contents.restore()
         random_state.rewind()
 
 
 def _holds(value):
     if isinstance(value, np.ndarray):
         return value.flags.writeable
-    return type(value) in (list, dict, set)
+    return type(value) in (list, dict, set, collections.OrderedDict)
 
 
 def _refill(value, copy):
@@ -71,7 +81,7 @@ def _refill(value, copy):
         value.update(copy)
 
 
-def _held(holder):
+def held(holder):
     """Yield what an object holds in its attributes, and a function in its closure."""
     yield from (getattr(holder, "__dict__", None) or {}).values()
     for cell in getattr(holder, "__closure__", None) or ():

@@ -1,0 +1,237 @@
+"""Watching a PyTorch module at work: a `Stage` for each use of a layer, and for what is in between.
+
+Gradients come from hooks on tensors. Backward hooks of modules would forbid to work in place.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from gradnb.doctor.observation import Stage, kind_of
+from gradnb.doctor.torch_layout import layout, matrix
+from gradnb.measure import as_array
+
+NORMS = (torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)
+NORMS += (torch.nn.RMSNorm,) if hasattr(torch.nn, "RMSNorm") else ()
+LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)
+FUNCTIONS = {"relu", "relu6", "tanh", "hardtanh", "sigmoid", "threshold", "clamp", "clamp_min"}
+
+
+class Watch:
+    """Look on while a model runs.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
+    names : dict of int to str
+        The parameters' names by identity.
+
+    Attributes
+    ----------
+    stages : list of Stage
+        In the order in which the modules have finished.
+    leaves : list of Tensor
+        Inputs whose gradient is wanted, too.
+    """
+
+    def __init__(self, model, names):
+        self.stages, self.leaves = [], []
+        self._model, self._names = model, names
+        self._open, self._running, self._last = False, [], None
+
+    def start(self, watching):
+        """Attach hooks until the stack `watching` is left, and look on until `stop`."""
+        for name, module in self._model.named_modules():
+            lists = [m for m in module.children() if isinstance(m, LISTS)]
+            if isinstance(module, LISTS) or "parametrizations" in name.split("."):
+                continue
+            own = {
+                self._names[id(p)]: matrix(module, as_array(p))
+                for holder in (module, *lists)
+                for p in holder.parameters(recurse=False)
+                if id(p) in self._names
+            }
+            if own or len(lists) == len(list(module.children())):
+                before = functools.partial(self._before, name, own)
+                handle = module.register_forward_pre_hook(before, with_kwargs=True)
+                watching.callback(handle.remove)
+                watching.callback(module.register_forward_hook(self._after).remove)
+        watching.enter_context(_Functions(self))
+        self._open = True
+
+    def stop(self):
+        """Look no more: what runs now is a repetition on the way back."""
+        self._open = False
+
+    def adopt(self, names):
+        """Give parameters that a module uses without running their owner to that module's stage."""
+        used = {name for stage in self.stages for name in stage.weights}
+        modules = dict(self._model.named_modules())
+        for name in names:
+            owner = parent = name.rpartition(".")[0]
+            while name not in used and parent:
+                parent = parent.rpartition(".")[0]
+                stage = next((s for s in self.stages if s.name == parent and s.weights), None)
+                if stage is not None:
+                    p = self._model.get_parameter(name)
+                    stage.weights[name] = matrix(modules[owner], as_array(p))
+                    used.add(name)
+
+    def _before(self, name, own, module, args, kwargs):
+        given = next(_tensors((*args, *kwargs.values())), None)
+        if given is None or not self._open:
+            stage = Stage(name, type(module).__name__, "other", np.zeros(0), np.zeros(0))
+        else:
+            stage = self._entered(name, module, given)
+        stage.weights = dict(own)
+        if self._open:
+            self._running.append((module, stage))
+        alone = self._alone(module, given, bool(own))
+        if alone is not given and any(given is v for v in (*args, *kwargs.values())):
+            args = tuple(alone if v is given else v for v in args)
+            kwargs = {key: alone if v is given else v for key, v in kwargs.items()}
+        else:
+            alone = given
+        if self._open and alone is not None:
+            _keep_gradient(alone, stage, "error_in", self._layout(module, stage.input))
+            self.leaves += [t for t in (given, alone) if t.is_leaf and t.requires_grad]
+        stage.input = self._layout(module, stage.input)(stage.input)
+        return args, kwargs
+
+    def _entered(self, name, module, given):
+        """Return a new stage; where its input is not the output before, add one between the two."""
+        array = as_array(given)
+        if self._last is not None:
+            before, output, order = self._last
+            if output.shape == array.shape and output.dtype == array.dtype:
+                if np.array_equal(output, array, equal_nan=array.dtype.kind == "f"):
+                    array = output
+                else:
+                    array = array.copy()
+                    kind = kind_of(output, array)
+                    label = "in between" if kind == "other" else kind
+                    between = f"{before} → {name}"
+                    self.stages.append(Stage(between, label, kind, order(output), order(array)))
+                    self._last = name, array, order
+        array = array if self._last and array is self._last[1] else array.copy()
+        return Stage(name, type(module).__name__, "other", array, array)
+
+    def _alone(self, module, given, has_own):
+        """Return the input as a tensor that only this module has, so that its gradient is its own.
+
+        Not so where a module writes into its input: there everybody else has what it wrote.
+        """
+        if given is None or not torch.is_grad_enabled() or getattr(module, "inplace", False):
+            return given
+        if given.requires_grad:
+            return given.view_as(given)
+        trained = has_own and any(p.requires_grad for p in module.parameters(recurse=False))
+        if trained and _is_torchs(module) and given.is_floating_point():
+            return given.detach().requires_grad_()
+        return given
+
+    def _after(self, module, args, output):
+        while self._open and self._running:
+            running, stage = self._running.pop()
+            if running is module:
+                self._finished(module, stage, next(_tensors(output), None))
+                return
+
+    def _finished(self, module, stage, given):
+        if given is None:
+            return
+        array = as_array(given).copy()
+        order = self._layout(module, array)
+        stage.output = order(array)
+        if isinstance(module, torch.nn.RNNBase):
+            stage.kind = "recurrent"
+        elif isinstance(module, NORMS):
+            stage.kind = "norm"
+        elif not stage.weights:
+            stage.kind = kind_of(stage.input, stage.output)
+        _keep_gradient(given, stage, "error_out", order)
+        self.stages.append(stage)
+        self._last = stage.name, array, order
+
+    def called(self, function, args, kwargs):
+        """Call a function of PyTorch's, and add a stage if it is an activation outside of a layer.
+
+        It may work in place, so its input is copied first.
+        """
+        name = getattr(function, "__name__", "").strip("_")
+        given = next(_tensors((*args, *kwargs.values())), None) if name in FUNCTIONS else None
+        inside = self._running and _is_torchs(self._running[-1][0])
+        if given is None or inside or not self._open:
+            return function(*args, **kwargs)
+        array = as_array(given).copy()
+        result = function(*args, **kwargs)
+        output = as_array(result).copy() if isinstance(result, torch.Tensor) else array
+        kind = kind_of(array, output)
+        if kind != "other":
+            order = self._layout(None, output)
+            before = f"after {self._last[0]}" if self._last else ""
+            stage = Stage(before, name, kind, order(array), order(output))
+            _keep_gradient(result, stage, "error_out", order)
+            self.stages.append(stage)
+            self._last = stage.name, output, order
+        return result
+
+    def _layout(self, module, array):
+        return layout(module, array, self._last and self._last[1:])
+
+
+class _Functions(TorchFunctionMode):
+    """Tell the watch of every call of a function of PyTorch's."""
+
+    def __init__(self, watch):
+        super().__init__()
+        self._watch = watch
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return self._watch.called(function, args, kwargs or {})
+
+
+def _is_torchs(module):
+    return type(module).__module__.startswith("torch.nn.")
+
+
+def _tensors(value):
+    """Yield the dense tensors in tuples, lists and dicts."""
+    if isinstance(value, torch.Tensor):
+        if value.layout is torch.strided:
+            yield value
+    elif isinstance(value, (tuple, list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(inner)
+
+
+def _keep_gradient(tensor, stage, which, order):
+    """Have the gradient that arrives at a tensor added to what the stage has of it."""
+    if not tensor.requires_grad:
+        return
+
+    def keep(gradient):
+        arrived, there = order(as_array(gradient).copy()), getattr(stage, which)
+        setattr(stage, which, arrived if there is None else there + arrived)
+
+    tensor.register_hook(keep)
+
+
+def mark_bypassed(stages, passes_input):
+    """Mark zero weights that an error gets around: it is there before them.
+
+    Whether it arrives at the model's input, ``passes_input()`` tells, or None; that is asked only
+    if need be. Steps in time are not got around.
+    """
+    for i, stage in enumerate(stages):
+        if stage.kind != "recurrent" and any(not w.any() for w in stage.matrices.values()):
+            before = [s.error_out for s in stages[:i] if s.error_out is not None]
+            stage.bypassed = any(e.any() for e in before)
+            if not stage.bypassed:
+                arrives = passes_input()
+                stage.bypassed = not before if arrives is None else arrives

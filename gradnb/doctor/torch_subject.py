@@ -1,0 +1,241 @@
+"""A PyTorch model under examination: it can be run, moved and measured, and is left as it was."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+
+from gradnb import checks
+from gradnb.doctor.observation import Run
+from gradnb.doctor.subject import check_batch
+from gradnb.doctor.torch_layout import channels_last, from_matrix, matrix, parameters
+from gradnb.doctor.torch_preserved import preserved
+from gradnb.doctor.torch_stages import Watch, mark_bypassed
+from gradnb.measure import as_array
+
+FEW = 8  # examples on which double precision is tried
+LARGEST_SCALE = 2.0**14  # of the loss, in half precision
+
+
+class TorchSubject:
+    """Run a PyTorch model on a batch, with everything that goes in and out an array of NumPy.
+
+    Matrices stand as (in, out), a unit a column, and so do the kernels of convolutions, as
+    (in · height · width, out); images and signals have their channels last, so that a unit is a
+    channel, and sequences are (batch, time, features). Parameters that are not floating-point
+    numbers are left out.
+
+    Attributes
+    ----------
+    names : list of str
+        The parameters, each once.
+    buffers : dict of str to ndarray or None
+        What ``.grad`` held when the examination began.
+    unasked : dict of str to str
+        Parameters that the backward pass does not reach, with the reason.
+    training : bool
+        Whether the model is in training mode.
+    rows : int
+        How many examples the batch has.
+    dtype : dtype
+        Of the parameters, the narrowest if they differ. bfloat16, which NumPy does not have, counts
+        as float32, whose range it has.
+    """
+
+    def __init__(self, model, loss, x, y):
+        self.model, self.loss = model, loss
+        checks.function("loss", loss, "(prediction, target) -> scalar tensor")
+        if callable(getattr(loss, "backward", None)):
+            raise TypeError(
+                "loss must be a function of tensors, as torch.nn.MSELoss() is, for a PyTorch "
+                f"model; got {loss!r}, which has a backward() of its own"
+            )
+        self._named = parameters(model)
+        self._owner = {name: model.get_submodule(name.rpartition(".")[0]) for name in self._named}
+        self._by_id = {id(p): name for name, p in self._named.items()}
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(f"x must be a PyTorch tensor, got {type(x).__name__}")
+        self._x, self._y = x, y
+        self.rows = check_batch(x, y)
+        self.names, self.unasked = list(self._named), {}
+        self.buffers = {
+            name: None if p.grad is None else self._array(name, p.grad).copy()
+            for name, p in self._named.items()
+        }
+        types = [as_array(torch.empty(0, dtype=p.dtype)).dtype for p in self._named.values()]
+        self.dtype = min(types, key=lambda t: t.itemsize)
+        self.training = model.training
+        self._passes_input = None
+
+    @contextlib.contextmanager
+    def untouched(self):
+        """Leave the model, the loss and all random numbers as they were, whatever happens."""
+        with preserved(self.model, self.loss) as self._kept:
+            yield
+
+    @property
+    def inputs(self):
+        """The batch of inputs."""
+        x = as_array(self._x)
+        return channels_last(x) if x.ndim > 3 else x
+
+    def values(self, name):
+        """Return a copy of a parameter's values."""
+        return self._array(name, self._named[name]).copy()
+
+    def value(self, rows=None):
+        """Return the loss, of all or of the first `rows` examples."""
+        x, y = self._begin(rows)
+        return self._loss_of(self._predict(x), y).item()
+
+    def shuffled_loss(self, prediction):
+        """Return the loss against the targets in another order, or None without an order."""
+        if not isinstance(self._y, torch.Tensor) or self.rows < 2:
+            return None
+        _, y = self._begin(None)
+        order = torch.from_numpy(np.random.default_rng(0).permutation(self.rows))
+        prediction = torch.tensor(prediction, device=self._device)
+        return self._loss_of(prediction, y[order.to(y.device)]).item()
+
+    def gradients(self, rows=None):
+        """Return the gradient of every parameter by name, without the stages."""
+        return self.run(rows=rows, watch=False).gradients
+
+    def run(self, scale=1.0, rows=None, watch=True):
+        """Run forward and back with the loss times `scale`; nothing is left in any ``.grad``.
+
+        The graph is cut at the prediction: what of the gradient does not come through it is the
+        `direct` part.
+        """
+        x, y = self._begin(rows)
+        looker = Watch(self.model, self._by_id)
+        with contextlib.ExitStack() as watching:
+            if watch:
+                looker.start(watching)
+            prediction = self._predict(x)
+            looker.stop()
+            wanted = {name: p for name, p in self._named.items() if p.requires_grad}
+            inputs = [*wanted.values(), *looker.leaves]
+        half = min(scale, LARGEST_SCALE) if prediction.dtype.itemsize == 2 else scale
+        cut = prediction.detach().requires_grad_()
+        loss = self._loss_of(cut.clone(), y)
+        start = torch.full_like(loss, half)
+        error, *direct = _differentiated(loss, [cut, *wanted.values()], start, retain_graph=True)
+        error = torch.zeros_like(cut) if error is None else error
+        through = _differentiated(prediction, inputs, error)
+        direct = self._arrays(wanted, direct, scale / half)
+        through = self._arrays(wanted, through, scale / half)
+        gradients = {name: self._sum(name, direct, through) for name in self.names}
+        if rows is None:
+            self._note_unasked(wanted, direct | through)
+        if watch:
+            looker.adopt(direct | through)
+            mark_bypassed(looker.stages, self._error_passes_input)
+        return Run(
+            float(loss.detach()),
+            as_array(prediction).copy(),
+            as_array(error),
+            gradients,
+            {name: g for name, g in direct.items() if g.any()},
+            looker.stages,
+        )
+
+    @contextlib.contextmanager
+    def shifted(self, moves):
+        """Add to the parameters named in `moves`, and put them back; frozen ones stay."""
+        moves = {name: move for name, move in moves.items() if self._named[name].requires_grad}
+        before = {name: self._named[name].data.clone() for name in moves}
+        try:
+            for name, move in moves.items():
+                data = self._named[name].data
+                move = from_matrix(self._owner[name], move, data.shape)
+                data.add_(torch.from_numpy(np.ascontiguousarray(move)).to(data))
+            yield
+        finally:
+            for name, values in before.items():
+                self._named[name].data.copy_(values)
+
+    def widen(self):
+        """Go on in double precision, until `untouched` ends; say whether that is possible."""
+        before = self._x, self._y
+        self._kept.widen()
+        self._x, self._y = _wide(self._x), _wide(self._y)
+        with contextlib.suppress(Exception):  # a narrower type may be written down somewhere
+            self.run(rows=FEW, watch=False)
+            if self._precise:
+                return True
+        self._kept.narrow()
+        self._x, self._y = before
+        return False
+
+    def _begin(self, rows):
+        """Start anew; return the first `rows` examples, as copies: who writes may write."""
+        self._kept.rewind()
+        x, y = self._x, self._y
+        if rows is not None and isinstance(y, torch.Tensor):
+            x, y = x[:rows], y[:rows]
+        y = y.detach().clone() if isinstance(y, torch.Tensor) else y
+        return x.detach().clone().requires_grad_(x.requires_grad), y
+
+    def _predict(self, x):
+        prediction = self.model(x)
+        if not isinstance(prediction, torch.Tensor):
+            raise TypeError(f"model(x) must be a tensor, got {type(prediction).__name__}")
+        if not prediction.is_floating_point():
+            raise TypeError(f"model(x) must be of a floating-point type, got {prediction.dtype}")
+        self._device = prediction.device
+        return prediction
+
+    def _loss_of(self, prediction, y):
+        loss = self.loss(prediction, y)
+        if not isinstance(loss, torch.Tensor):
+            raise TypeError(f"loss must return a scalar tensor, got {type(loss).__name__}")
+        if loss.numel() != 1:
+            raise ValueError(f"loss must return a scalar tensor, got shape {tuple(loss.shape)}")
+        self._precise = loss.dtype == prediction.dtype == torch.float64
+        return loss
+
+    def _error_passes_input(self):
+        """Tell whether an error arrives at the model's input, or None if it holds no numbers."""
+        if self._passes_input is None and self._x.is_floating_point():
+            self._passes_input = False
+            with contextlib.suppress(RuntimeError):  # not every model takes such an input
+                x, y = self._begin(None)
+                x.requires_grad_()
+                loss = self._loss_of(self._predict(x.clone()), y)
+                (error,) = _differentiated(loss, [x])
+                self._passes_input = error is not None and bool(error.any())
+        return self._passes_input
+
+    def _note_unasked(self, wanted, arrived):
+        self.unasked = {n: "requires_grad is False" for n in self._named if n not in wanted}
+        missing = "no gradient arrives: .grad is None"
+        self.unasked |= {name: missing for name in wanted if name not in arrived}
+
+    def _array(self, name, tensor):
+        return matrix(self._owner[name], as_array(tensor))
+
+    def _sum(self, name, *parts):
+        found = [part[name] for part in parts if name in part]
+        return sum(found[1:], found[0]) if found else np.zeros_like(self.values(name))
+
+    def _arrays(self, names, gradients, factor):
+        """Return by name what there is of some gradients."""
+        found = {
+            n: self._array(n, g) for n, g in zip(names, gradients, strict=False) if g is not None
+        }
+        return found if factor == 1 else {n: g.astype(float) * factor for n, g in found.items()}
+
+
+def _differentiated(output, inputs, start=None, **options):
+    """Return the gradients, None where none arrives."""
+    if not inputs or not output.requires_grad:
+        return [None] * len(inputs)
+    return torch.autograd.grad(output, inputs, start, allow_unused=True, **options)
+
+
+def _wide(value):
+    floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.double() if floating else value
