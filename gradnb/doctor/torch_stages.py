@@ -5,6 +5,7 @@ Gradients come from hooks on tensors. Backward hooks of modules would forbid to 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import numpy as np
@@ -44,8 +45,22 @@ class Watch:
         self._model, self._names = model, names
         self._open, self._running, self._last = False, [], None
 
-    def start(self, watching):
-        """Attach hooks until the stack `watching` is left, and look on until `stop`."""
+    @contextlib.contextmanager
+    def attached(self):
+        """Have hooks on the layers: also on the way back, where some of them may run again."""
+        with contextlib.ExitStack() as hooks:
+            self._attach(hooks)
+            yield
+
+    @contextlib.contextmanager
+    def looking(self):
+        """Look on."""
+        with _Functions(self):
+            self._open = True
+            yield
+        self._open = False
+
+    def _attach(self, hooks):
         for name, module in self._model.named_modules():
             lists = [m for m in module.children() if isinstance(m, LISTS)]
             if isinstance(module, LISTS) or "parametrizations" in name.split("."):
@@ -59,14 +74,8 @@ class Watch:
             if own or len(lists) == len(list(module.children())):
                 before = functools.partial(self._before, name, own)
                 handle = module.register_forward_pre_hook(before, with_kwargs=True)
-                watching.callback(handle.remove)
-                watching.callback(module.register_forward_hook(self._after).remove)
-        watching.enter_context(_Functions(self))
-        self._open = True
-
-    def stop(self):
-        """Look no more: what runs now is a repetition on the way back."""
-        self._open = False
+                hooks.callback(handle.remove)
+                hooks.callback(module.register_forward_hook(self._after).remove)
 
     def adopt(self, names):
         """Give parameters that a module uses without running their owner to that module's stage."""

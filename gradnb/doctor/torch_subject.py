@@ -110,36 +110,39 @@ class TorchSubject:
         `direct` part.
         """
         x, y = self._begin(rows)
+        if not watch:
+            return self._run(x, y, rows, scale, [])
         looker = Watch(self.model, self._by_id)
-        with contextlib.ExitStack() as watching:
-            if watch:
-                looker.start(watching)
+        with looker.attached():
+            run = self._run(x, y, rows, scale, looker.leaves, looker.looking())
+        looker.adopt(name for name in self.names if name not in self._missing)
+        mark_bypassed(looker.stages, self._error_passes_input)
+        run.stages = looker.stages
+        return run
+
+    def _run(self, x, y, rows, scale, leaves, looking=None):
+        with looking or contextlib.nullcontext():
             prediction = self._predict(x)
-            looker.stop()
-            wanted = {name: p for name, p in self._named.items() if p.requires_grad}
-            inputs = [*wanted.values(), *looker.leaves]
+        wanted = {name: p for name, p in self._named.items() if p.requires_grad}
         half = min(scale, LARGEST_SCALE) if prediction.dtype.itemsize == 2 else scale
         cut = prediction.detach().requires_grad_()
         loss = self._loss_of(cut.clone(), y)
         start = torch.full_like(loss, half)
         error, *direct = _differentiated(loss, [cut, *wanted.values()], start, retain_graph=True)
-        error = torch.zeros_like(cut) if error is None else error
-        through = _differentiated(prediction, inputs, error)
-        direct = self._arrays(wanted, direct, scale / half)
-        through = self._arrays(wanted, through, scale / half)
-        gradients = {name: self._sum(name, direct, through) for name in self.names}
+        direct, through = self._arrays(wanted, direct, scale / half), {}
+        if error is not None:
+            gradients = _differentiated(prediction, [*wanted.values(), *leaves], error)
+            through = self._arrays(wanted, gradients, scale / half)
+        self._missing = set(self.names) - {*direct, *through}
         if rows is None:
-            self._note_unasked(wanted, direct | through)
-        if watch:
-            looker.adopt(direct | through)
-            mark_bypassed(looker.stages, self._error_passes_input)
+            self._note_unasked(wanted)
         return Run(
             float(loss.detach()),
             as_array(prediction).copy(),
-            as_array(error),
-            gradients,
+            as_array(torch.zeros_like(cut) if error is None else error),
+            {name: self._sum(name, direct, through) for name in self.names},
             {name: g for name, g in direct.items() if g.any()},
-            looker.stages,
+            [],
         )
 
     @contextlib.contextmanager
@@ -209,10 +212,14 @@ class TorchSubject:
                 self._passes_input = error is not None and bool(error.any())
         return self._passes_input
 
-    def _note_unasked(self, wanted, arrived):
-        self.unasked = {n: "requires_grad is False" for n in self._named if n not in wanted}
-        missing = "no gradient arrives: .grad is None"
-        self.unasked |= {name: missing for name in wanted if name not in arrived}
+    def _note_unasked(self, wanted):
+        self.unasked = {
+            name: "no gradient arrives: .grad is None"
+            if name in wanted
+            else "requires_grad is False"
+            for name in self.names
+            if name in self._missing
+        }
 
     def _array(self, name, tensor):
         return matrix(self._owner[name], as_array(tensor))
