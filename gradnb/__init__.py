@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOME = {
     "doctor": ("diagnose",),
     "layers": ("BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Tanh"),
+    "log": ("read_log",),
     "losses": ("CrossEntropyLoss", "MSELoss"),
     "module": ("Module", "Parameter"),
     "monitor": ("GradientMonitor",),
@@ -34,6 +35,7 @@ _HOME = {
         *("clip_grad_norm_", "clip_grad_value_"),
     ),
     "passes": ("signals",),
+    "scores": ("alarm_scores",),
 }
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # for editors, which read and do not run
@@ -41,6 +43,7 @@ if TYPE_CHECKING:  # for editors, which read and do not run
     from gradnb import claims, datasets, init
     from gradnb.doctor import diagnose
     from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
+    from gradnb.log import read_log
     from gradnb.losses import CrossEntropyLoss, MSELoss
     from gradnb.module import Module, Parameter
     from gradnb.monitor import GradientMonitor
@@ -65,6 +68,7 @@ if TYPE_CHECKING:  # for editors, which read and do not run
         clip_grad_value_,
     )
     from gradnb.passes import signals
+    from gradnb.scores import alarm_scores
 
 __all__ = ["claims", "datasets", "init"]
 __all__ += [name for names in _HOME.values() for name in names]

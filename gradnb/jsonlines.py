@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
+from contextlib import suppress
 
 
 class JsonLines:
     """Write one line of strict JSON at a time, and hand it to the system at once.
+
+    It ends at the first line that cannot be written, with a warning: whoever writes it goes on. So
+    at most the last line is cut off, as by a kill.
 
     Parameters
     ----------
@@ -27,7 +32,7 @@ class JsonLines:
         import json  # here, since only a log needs it
 
         self._encode = json.JSONEncoder(allow_nan=False).encode
-        self._own = isinstance(target, (str, os.PathLike))
+        self._own, self._ended = isinstance(target, (str, os.PathLike)), False
         if self._own:
             try:
                 self._file = open(target, "x", encoding="utf-8")  # noqa: SIM115
@@ -44,18 +49,29 @@ class JsonLines:
                     f"log must be a path or a text file open for writing, got {target!r}"
                 ) from error
             self._file = target
+        self._name = repr(os.fspath(target) if self._own else getattr(target, "name", target))
 
     def write(self, record):
         """Write one record; nan and inf become the strings "nan" and "inf"."""
-        self._file.write(self._encode(spelt(record)) + "\n")
-        flush = getattr(self._file, "flush", None)
-        if flush:
-            flush()
+        if self._ended:
+            return
+        line = self._encode(spelt(record)) + "\n"
+        try:
+            self._file.write(line)
+            flush = getattr(self._file, "flush", None)
+            if flush:
+                flush()
+        except Exception as error:
+            self.close()
+            text = f"the log {self._name} ends here, for it cannot be written: {error!r}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def close(self):
-        """Close the file if it was opened here."""
+        """Close the file if it was opened here, and write no more."""
+        self._ended = True
         if self._own:
-            self._file.close()
+            with suppress(OSError):  # each line was written at once; this is the rest of a cut one
+                self._file.close()
 
 
 def spelt(value):

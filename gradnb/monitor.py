@@ -11,14 +11,15 @@ from gradnb import checks
 from gradnb.alarms import Alarms
 from gradnb.attach import around_step, check_optimizer, named_parameters
 from gradnb.jsonlines import JsonLines
-from gradnb.measure import distance, flat, is_finite, norm, sum_and_zeros
+from gradnb.measure import is_finite
+from gradnb.meter import Meter
 from gradnb.nonfinite import ForwardWatch, first_broken
-from gradnb.records import Records
+from gradnb.records import Recorded, Records
 
 SMALL = 100_000  # parameters up to which every figure is taken at every step
 
 
-class GradientMonitor(AbstractContextManager):
+class GradientMonitor(Recorded, AbstractContextManager):
     """Record the size of every parameter's gradient at every step, and raise alarms.
 
     For a gradient g and a step that turns the weights w into w + Δw: ‖g‖₁ = Σ|gᵢ|, ‖g‖₂ = √Σgᵢ²,
@@ -41,6 +42,10 @@ class GradientMonitor(AbstractContextManager):
         Alarm where ‖g‖₂ is more than this factor above the parameter's own median over its last
         `window` recorded steps, or at ten records in a row (at `warmup` if that is less) as far
         below; None for never. Single examples scatter more than mini-batches.
+    relative_update : float or None
+        The same for the update-to-weight ratio, where it is measured; 100 is a fair start. It sees
+        a learning rate that jumps, which gradients do not show, and that a schedule ends at 0. It
+        speaks after the step.
     window, warmup : int
         Recorded steps that make the median, and how many, by default 20, must be there first.
     every : int
@@ -52,8 +57,8 @@ class GradientMonitor(AbstractContextManager):
         How many records, and how many alarms, are kept; older ones are dropped.
     log : str, path or text file, optional
         Where each record is written as one line of strict JSON, at once, so that a killed run
-        leaves them whole: ``"nan"`` and ``"inf"`` are strings, what was not measured is null. A
-        path must be new, lest a run be overwritten; an open file is not closed.
+        leaves them whole for `read_log`. A path must be new; an open file is not closed. Should
+        writing fail, as on a full disk, the log ends there with a RuntimeWarning; the run goes on.
     on_alarm : callable, optional
         Called with each alarm. An exception that it raises passes through the training loop and so
         can stop it: where the gradient is to blame, before the weights have changed.
@@ -70,7 +75,8 @@ class GradientMonitor(AbstractContextManager):
         ``"step"``, ``"kind"``, ``"name"`` of the parameter or module, ``"value"``,
         ``"threshold"`` (or None), ``"message"``, ``"last"``: the last step at which it still held.
         An alarm is raised once, and again only after `window` steps without it. Kinds: ``"low"``,
-        ``"high"``, ``"zero"`` (all of the gradient), ``"rise"``, ``"fall"`` (against the median)
+        ``"high"``, ``"zero"`` (all of the gradient), ``"rise"``, ``"fall"`` (against the
+        median), ``"update rise"``, ``"update fall"``
         and, where a number that is not finite arises, ``"nonfinite input"``, ``"… output"``,
         ``"… gradient"``, ``"… weight"`` or ``"… update"``.
 
@@ -113,6 +119,7 @@ class GradientMonitor(AbstractContextManager):
         low=1e-7,
         high=1e3,
         relative=100.0,
+        relative_update=None,
         window=100,
         warmup=None,
         every=1,
@@ -130,9 +137,13 @@ class GradientMonitor(AbstractContextManager):
         if detail_every is not None:
             checks.integer("detail_every", detail_every, minimum=1)
         self._records = Records(self.names, checks.integer("keep", keep, minimum=1))
-        self._alarms = Alarms(low, high, relative, warmup, window, keep, on_alarm)
+        self._column = self._records.column
+        self._alarms = Alarms(
+            *(low, high, relative, relative_update, warmup, window, keep, on_alarm)
+        )
         self.alarms = self._alarms.raised
-        self._optimizer, self._copies, self._closed = optimizer, {}, False
+        self._optimizer, self._closed = optimizer, False
+        self._meter = Meter(self._named, updates=optimizer is not None)
         self._step, self._rows = 0, None
         with ExitStack() as attached:  # taken apart again if one of these fails
             self._log = None if log is None else attached.enter_context(closing(JsonLines(log)))
@@ -159,21 +170,13 @@ class GradientMonitor(AbstractContextManager):
         """What was measured at the last steps."""
         return self._records.all()
 
-    def history(self, name, figure="l2"):
-        """Return a figure of one parameter, an array with an entry for each of `records`.
-
-        Raises
-        ------
-        ValueError
-            If `name` is not one of `names`, or `figure` is not ``"l1"``, ``"l2"``,
-            ``"zero_fraction"`` or ``"update_ratio"``.
-        """
-        return self._records.history(name, figure)
-
     def close(self):
         """Take every hook away and close the log; the records stay. A second call does nothing."""
-        self._closed = True
-        self._attached.close()
+        try:
+            self._write(self._step)  # alarms of a step that was not to come
+        finally:
+            self._closed = True
+            self._attached.close()
 
     def __exit__(self, *error):
         self.close()
@@ -189,7 +192,7 @@ class GradientMonitor(AbstractContextManager):
             self._detail_every = 1 if size <= SMALL else 20
         detailed = self._step % (self._every * self._detail_every) == 0
         with np.errstate(all="ignore"):
-            self._rows = {name: self._measure(p, name, detailed) for name, p in self._named.items()}
+            self._rows = {name: self._meter.before(name, detailed) for name in self._named}
         try:
             found = None if broken else first_broken(self._named, self._rows, self._watch.watching)
             if found:
@@ -201,50 +204,33 @@ class GradientMonitor(AbstractContextManager):
             self._keep()
             raise
 
-    def _measure(self, parameter, name, detailed):
-        """Return what is known before the step, or None without a gradient."""
-        g = parameter.grad
-        if g is None:
-            return None
-        row = {"l2": norm(g)}
-        if not detailed:
-            return row
-        g = flat(g)
-        l1, zeros = sum_and_zeros(g)
-        row |= {"l1": l1, "zero_fraction": zeros / max(g.size, 1)}
-        if self._optimizer is not None:
-            w = flat(parameter.data)
-            copy = self._copies.get(name)
-            if copy is None or copy.shape != w.shape or copy.dtype != w.dtype:
-                copy = self._copies[name] = np.empty_like(w)
-            copy[...] = w
-        return row | {"weights": norm(parameter.data)}
-
     def _after(self):
         """Measure what the step has changed, and keep the record."""
         try:
-            with np.errstate(all="ignore"):
-                for name, row in (self._rows or {}).items():
-                    if row and "weights" in row and self._optimizer is not None:
-                        self._update_ratio(name, row, row["weights"])
+            for name, row in (self._rows or {}).items():
+                if row and "weights" in row and self._optimizer is not None:
+                    with np.errstate(all="ignore"):
+                        broken = self._meter.after(name, row)
+                    if broken:
+                        text = "is not finite after the step; its gradient is, and it was before"
+                        self._nonfinite("nonfinite update", name, f"{name} {text}")
+                    self._alarms.judge_update(self._step, name, row["update_ratio"])
         finally:
             self._keep()
 
     def _keep(self):
-        if self._rows is not None:
-            self._records.add(self._step, [*self._rows.values()])
-            if self._log is not None and not self._closed:
-                self._log.write(self._records.latest() | {"alarms": [*self._alarms.fresh]})
-            self._alarms.fresh.clear()
+        step, rows, self._rows = self._step, self._rows, None
         self._step += 1
+        if rows is not None:
+            self._records.add(step, [*rows.values()])
+        self._write(step, rows is not None)
 
-    def _update_ratio(self, name, row, before):
-        update = distance(flat(self._named[name].data), self._copies[name])
-        fine = math.isfinite(update) or is_finite(self._named[name].data)
-        if not fine and math.isfinite(row["l2"]) and math.isfinite(before):
-            text = f"{name} is not finite after the step; its gradient is, and it was before"
-            self._nonfinite("nonfinite update", name, text)
-        row["update_ratio"] = update / before if before else math.inf if update else 0.0
+    def _write(self, step, recorded=False):
+        """Write the last record to the log, or alarms alone; nothing if there is neither."""
+        if recorded or self._alarms.fresh:
+            news = self._alarms.news()
+            if self._log is not None and not self._closed:
+                self._log.write((self._records.latest() if recorded else {"step": step}) | news)
 
     def _nonfinite(self, kind, name, text):
         self._alarms.alarm(self._step, kind, name, math.nan, None, f"step {self._step}: {text}")

@@ -10,6 +10,34 @@ import numpy as np
 FIGURES = "l1", "l2", "zero_fraction", "update_ratio"
 
 
+class Recorded:
+    """What a monitor and the log of one have in common.
+
+    A subclass has `names`, `records`, `alarms` and a method ``_column(index, figure)``.
+    """
+
+    def history(self, name, figure="l2"):
+        """Return a figure of one parameter, an array with an entry for each of `records`.
+
+        Raises
+        ------
+        ValueError
+            If `name` is not one of `names`, or `figure` is not ``"l1"``, ``"l2"``,
+            ``"zero_fraction"`` or ``"update_ratio"``.
+        """
+        if name not in self.names:
+            raise ValueError(f"name must be one of {', '.join(self.names)}, got {name!r}")
+        if figure not in FIGURES:
+            raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {figure!r}")
+        return self._column(self.names.index(name), figure)
+
+    def dashboard(self, names=None):
+        """Draw the run on one page; see `gradnb.dashboard.dashboard`. Needs matplotlib."""
+        from gradnb.dashboard import dashboard  # here, since only a figure needs matplotlib
+
+        return dashboard(self, names)
+
+
 class Records:
     """Keep the figures of the last steps: one dict, or None, for each parameter."""
 
@@ -36,14 +64,9 @@ class Records:
             for step, rows in self._kept
         ]
 
-    def history(self, name, figure):
+    def column(self, index, figure):
         """Return one figure of one parameter over the steps that are kept."""
-        if name not in self._names:
-            raise ValueError(f"name must be one of {', '.join(self._names)}, got {name!r}")
-        if figure not in FIGURES:
-            raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {figure!r}")
-        i = self._names.index(name)
-        return _values([rows[i] for _, rows in self._kept], figure)
+        return _values([rows[index] for _, rows in self._kept], figure)
 
 
 def _norm(rows):

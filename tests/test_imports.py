@@ -14,8 +14,8 @@ import gradnb
 PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
-    "__init__": {"claims", "datasets", "init", "layers", "losses", "module", "monitor", "network"}
-    | {"doctor", "numerical", "optim", "passes"},
+    "__init__": {"claims", "datasets", "doctor", "init", "layers", "log", "losses", "module"}
+    | {"monitor", "network", "numerical", "optim", "passes", "scores"},
     "activations": {"numpy", "module"},
     "adam": {"numpy", "optimizer"},
     "adaptive": {"numpy", "optimizer"},
@@ -25,12 +25,14 @@ MAY_IMPORT = {
     "checks": {"numpy"},
     "claims": set(),
     "clipping": {"numpy", "module", "optimizer"},
+    "dashboard": {"numpy", "matplotlib", "plotting"},
     "datasets": {"numpy"},
     "differences": {"numpy"},
     "doctor/__init__": {"doctor"},
     "doctor/curvature": {"numpy"},
     "doctor/diagnosis": {"numpy", "doctor", "memory", "module"},
     "doctor/observation": {"numpy", "measure"},
+    "doctor/order": set(),
     "doctor/preserved": {"numpy"},
     "doctor/remedies": set(),
     "doctor/report": {"doctor"},
@@ -55,12 +57,16 @@ MAY_IMPORT = {
     "jsonlines": set(),
     "kinks": {"numpy", "differences"},
     "layers": {"numpy", "module", "init", "activations", "normalization"},
+    "log": {"numpy", "records"},
     "losses": {"numpy"},
     "measure": {"numpy"},
     "memory": {"numpy"},
+    "meter": {"numpy", "measure"},
     "module": {"numpy", "hooks", "state"},
     "network": {"numpy", "module", "layers", "init", "recurrent"},
-    "monitor": {"numpy", "alarms", "attach", "jsonlines", "measure", "nonfinite", "records"},
+    "monitor": {
+        *("numpy", "alarms", "attach", "jsonlines", "measure", "meter", "nonfinite", "records"),
+    },
     "nonfinite": {"measure"},
     "normalization": {"numpy", "module"},
     "numerical": {
@@ -69,11 +75,12 @@ MAY_IMPORT = {
     },
     "optim": {"numpy", "adam", "adaptive", "clipping", "optimizer", "schedules"},
     "optimizer": {"module", "hooks"},
-    "records": {"numpy"},
+    "records": {"numpy", "dashboard"},
     "passes": {"network"},
     "plotting": {"numpy", "matplotlib", "matplotlib_inline"},
     "recurrent": {"numpy", "module", "init"},
     "schedules": {"optimizer"},
+    "scores": set(),
     "second_differences": {"numpy", "differences"},
     "state": {"numpy"},
     "whole_network": {"numpy", "chain", "differences", "memory", "module"},

@@ -184,6 +184,76 @@ def test_relative_alarms_need_no_fixed_threshold():
     assert monitor.alarms[0]["threshold"] == pytest.approx(10 * monitor.history("weight")[0])
 
 
+def updates(rates, gradients=None, **options):
+    """Return the alarms of a run whose learning rate is as given, the gradient all the while 1."""
+    w = Parameter(np.full(1, 100.0))
+    optimizer = SGD([w], lr=1.0)
+    options = {"relative_update": 100.0} | options
+    with GradientMonitor(Named(w=w), optimizer, **options) as monitor:
+        for step, rate in enumerate(rates):
+            w.data[...], w.grad[...] = 100.0, 1.0 if gradients is None else gradients[step]
+            optimizer.lr = rate
+            optimizer.step()
+    return [(a["step"], a["kind"], a["last"]) for a in monitor.alarms]
+
+
+def test_a_rate_that_jumps_shows_in_the_updates_alone():
+    assert updates([0.1] * 30 + [1e-4] * 20) == [(39, "update fall", 49)]
+    assert updates([0.1] * 30 + [0.0] * 20) == [(39, "update fall", 49)]
+    assert updates([0.1] * 30 + [11.0] + [0.1] * 5) == [(30, "update rise", 30)]
+    assert updates([0.1] * 30 + [9.0, 2e-3] * 10) == []
+    assert updates([0.1] * 30 + [1e-4] * 9 + [0.1] * 5) == [], "a fall takes ten in a row"
+    assert updates([0.1] * 30 + [1e-4] * 20, relative_update=None) == [], "it is off by default"
+    assert updates([0.1] * 30 + [1e-4] * 20, relative_update=2000) == []
+    assert updates([0.0] * 30 + [1.0] * 20) == [], "of a median of 0 nothing is a multiple"
+    assert updates([0.1] * 60, [1.0] * 30 + [1e-5] * 30, relative=None, low=None) == [
+        (39, "update fall", 59)
+    ]
+
+
+def test_updates_are_judged_apart_from_gradients():
+    found = updates([0.1] * 40, [1.0] * 30 + [500.0] + [1.0] * 9)
+    assert found == [(30, "rise", 30), (30, "update rise", 30)]
+
+
+def test_the_alarm_of_an_update_says_what_and_comes_after_the_step():
+    w, seen = Parameter(np.full(1, 100.0)), []
+
+    def look(alarm):
+        seen.append((alarm["message"], alarm["threshold"], w.data.item()))
+
+    optimizer = SGD([w], lr=1.0)
+    options = {"relative_update": 10.0, "warmup": 3, "relative": None, "on_alarm": look}
+    with GradientMonitor(Named(w=w), optimizer, **options):
+        for rate in (1.0, 1.0, 1.0, 50.0):
+            w.data[...], w.grad[...], optimizer.lr = 100.0, 1.0, rate
+            optimizer.step()
+    text = "step 3: update-to-weight ratio of w is 0.5, its recent median 0.01"
+    assert seen == [(text, 0.1, 50.0)]
+
+
+def test_a_ratio_that_is_not_finite_is_held_against_nothing():
+    w = Parameter(np.full(1, 100.0))
+    optimizer = SGD([w], lr=1.0)
+    with GradientMonitor(Named(w=w), optimizer, relative_update=10.0) as monitor:
+        for step in range(40):
+            w.data[...], w.grad[...] = 0.0 if step == 30 else 100.0, 1.0
+            optimizer.step()
+    assert monitor.history("w", "update_ratio")[30] == math.inf
+    assert list(monitor.alarms) == []
+
+
+def test_weights_that_start_at_0_bring_no_alarm_of_their_updates():
+    """The first ratio of a bias is infinite, and the next ones are large."""
+    x, y = problem(0, 256)
+    model = mlp([6, 32, 32, 3], rng=0)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    with GradientMonitor(model, optimizer, relative_update=100.0) as monitor:
+        train(model, optimizer, x, y, 400)
+    assert monitor.history("0.bias", "update_ratio")[0] == math.inf
+    assert list(monitor.alarms) == []
+
+
 class Named:
     def __init__(self, **parameters):
         self.parameters = parameters
@@ -471,8 +541,11 @@ def test_it_changes_nothing():
         optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
         np.random.seed(0)  # noqa: NPY002
         if watched:
-            GradientMonitor(model, optimizer, log=io.StringIO(), high=1e-3)
+            options = {"high": 1e-3, "relative_update": 1.01, "log": io.StringIO()}
+            monitor = GradientMonitor(model, optimizer, **options)
         train(model, optimizer, x, y, 50)
+        if watched:
+            assert {"high", "update fall"} <= set(kinds(monitor))
         grads = [p.grad.copy() for p in model.parameters()]
         states.append((model.state_dict(), grads, np.random.random(), model.training))  # noqa: NPY002
     (a, ga, ra, ta), (b, gb, rb, tb) = states
@@ -481,21 +554,62 @@ def test_it_changes_nothing():
     assert (ra, ta) == (rb, tb)
 
 
-def test_memory_is_bounded():
-    model = mlp([3, 4, 2], rng=0)
-    optimizer = SGD(model.parameters(), lr=1e-9)
-    x, y = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 0, 1])
-    monitor = GradientMonitor(model, optimizer, keep=50, high=1e-3, window=1, warmup=1)
-    train(model, optimizer, x, y, 500, batch=4)
+class Sink:
+    def __init__(self):
+        self.lines = 0
+
+    def write(self, text):
+        self.lines += bool(text)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_memory_is_bounded(every):
+    """10,000 steps, each with an alarm and, where it is due, a line in a log."""
+    w, v = Parameter(np.ones(3)), Parameter(np.ones(3))
+    optimizer, log = SGD([w, v], lr=1e-9), Sink()
+    options = {"high": 1.0, "window": 1, "warmup": 1, "every": every, "log": log}
+    monitor = GradientMonitor(Named(w=w, v=v), optimizer, keep=50, **options)
+
+    def go_on(steps):
+        for step in range(steps // every * every):
+            # In turn, each for a record and not for two: so it is another alarm each time
+            turn = step // every % 3
+            w.grad[...], v.grad[...] = (9.0 if turn == 0 else 0.1), (9.0 if turn == 1 else 0.1)
+            optimizer.step()
+
+    go_on(500)
     tracemalloc.start()
-    train(model, optimizer, x, y, 100, batch=4)
-    before = tracemalloc.get_traced_memory()[0]
-    train(model, optimizer, x, y, 10_000, batch=4)
+    go_on(200)
+    before, lines = tracemalloc.get_traced_memory()[0], log.lines
+    go_on(10_000)
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 20_000
-    assert len(monitor.records) == 50
-    assert monitor.records[-1]["step"] == 10_599
+    assert log.lines - lines == 10_000 // every
+    assert len(monitor.records) == len(monitor.alarms) == 50
+    assert len({alarm["step"] for alarm in monitor.alarms}) > 20
+
+
+def test_memory_is_bounded_where_an_alarm_goes_on():
+    model = mlp([3, 4, 2], rng=0)
+    monitor = GradientMonitor(model, every=10**9)  # nothing is due after the first step
+    x = np.full((1, 3), np.nan)
+
+    def go_on(steps):
+        for _ in range(steps):
+            model(x)
+            monitor.step()
+
+    go_on(200)
+    tracemalloc.start()
+    go_on(100)
+    before = tracemalloc.get_traced_memory()[0]
+    go_on(2_000)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 10_000
+    assert kinds(monitor).count("nonfinite input") == 1
+    assert monitor.alarms[0]["last"] == 2_299
 
 
 def test_every_and_details():
@@ -524,7 +638,8 @@ def test_every_and_details():
 def test_defaults():
     options = [*inspect.signature(GradientMonitor).parameters.values()][2:]
     assert {option.name: option.default for option in options} == {
-        **{"low": 1e-7, "high": 1e3, "relative": 100, "window": 100, "warmup": None},
+        **{"low": 1e-7, "high": 1e3, "relative": 100, "relative_update": None},
+        **{"window": 100, "warmup": None},
         **{"every": 1, "detail_every": None, "keep": 1000, "log": None, "on_alarm": None},
     }
 
@@ -772,6 +887,8 @@ def closed():
         ({"high": "a"}, TypeError, "high must be a number, got 'a'"),
         ({"low": 2, "high": 2}, ValueError, "low must be below high, got low=2 and high=2"),
         ({"relative": 1}, ValueError, "relative must be above 1, got 1"),
+        ({"relative_update": 1}, ValueError, "relative_update must be above 1, got 1"),
+        ({"relative_update": "a"}, TypeError, "relative_update must be a number, got 'a'"),
         ({"window": 0}, ValueError, "window must be at least 1, got 0"),
         ({"warmup": 0}, ValueError, "warmup must be at least 1, got 0"),
         ({"window": 5, "warmup": 6}, ValueError, "warmup must be at most window, 5, got 6"),

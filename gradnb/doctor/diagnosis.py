@@ -6,6 +6,7 @@ import numpy as np
 
 from gradnb import checks
 from gradnb.doctor import (
+    order,
     signs_backward,
     signs_depth,
     signs_numbers,
@@ -100,45 +101,36 @@ def _findings(subject, run, decay):
     broken = [*signs_numbers.not_finite(subject, run)]
     if broken:
         return broken + notes
-    rest = signs_rest.Rest(subject, run, decay)
+    shuffled = subject.shuffled_loss(run.prediction)
+    scale = signs_numbers.room(run)
+    seen = subject.run(scale)  # with room below
+    flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     narrow = subject.dtype != np.float64
     exact = subject.widen() if narrow else True
-    wide, scale = run, 1.0
-    if signs_numbers.is_low(subject, run):  # look again, with room below
-        scale = 1.0 if narrow and exact else 2.0**signs_numbers.ROOM
-        wide = subject.run(scale)
-        rest = signs_rest.Rest(subject, wide, decay, scale)
-    elif rest.at_rest and narrow and exact:  # what is left of a gradient asks for every digit
-        rest = signs_rest.Rest(subject, subject.run(watch=False), decay)
-    flushed = [*signs_numbers.underflow(subject, run, wide, scale)] if wide is not run else []
+    rest = signs_rest.Rest(subject, seen, decay, shuffled, scale)
+    if narrow and exact and not flushed and (rest.at_rest or signs_numbers.is_low(run)):
+        seen, scale = subject.run(), 1.0  # what is left of a small gradient asks for every digit
+        rest = signs_rest.Rest(subject, seen, decay, shuffled)
+        flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     differences = signs_backward.Differences(subject, exact)
-    buffers = [*signs_backward.not_zeroed(subject, run)]
-    depth = [*signs_depth.through_depth(subject, wide), *signs_depth.through_time(subject, wide)]
-    follows = depth or rest.at_rest  # what is small by itself is lost in the end
     found = [
-        *([] if follows else flushed),
+        *flushed,
         *signs_backward.wrong_backward(subject, run, differences),
-        *signs_backward.unreached(subject, wide, differences),
-        *(f for f in buffers if f.sure == "certain"),
+        *signs_backward.unreached(subject, seen, differences),
+        *signs_backward.not_zeroed(subject, run),
         *signs_weights.zero_weights(subject, run),
-        *signs_weights.symmetric(subject, run),
-        *(f for f in depth if f.cause == "exploding"),
         *signs_weights.unscaled_inputs(subject, run),
-        *signs_rest.penalty(subject, run, decay),
-        *signs_rest.fitted(rest),
+        *signs_weights.symmetric(subject, run),
         *signs_units.dead(subject, run),
         *signs_units.saturated(subject, run),
+        *signs_depth.through_depth(subject, seen),
+        *signs_depth.through_time(subject, seen),
+        *signs_rest.penalty(subject, run, rest),
+        *signs_rest.fitted(rest),
     ]
-    if not found:
+    if not order.roots(found, rest.at_rest):
         found += signs_rest.at_rest(rest)
-        vanishing = [f for f in depth if f.cause == "vanishing"]
-        first = found and found[0].cause == "saddle"
-        found = found + vanishing if first else vanishing + found
-    else:
-        found += [f for f in depth if f.cause == "vanishing"]
-    found += flushed if follows else []
-    found += [f for f in buffers if f.sure != "certain"]
-    return found + notes
+    return order.in_order(found + notes, rest.at_rest)
 
 
 def _eval_mode(subject):

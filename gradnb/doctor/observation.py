@@ -70,9 +70,15 @@ class Run:
         return [stage for stage in self.stages if stage.matrices]
 
 
+def data_part(run, name):
+    """Return the part of a parameter's gradient that has come through the prediction."""
+    g = run.gradients[name]
+    return g - run.direct[name] if name in run.direct else g
+
+
 def kind_of(x, y):
     """Tell which activation turns x into y, by what it computes, whatever it is called."""
-    if x.shape != y.shape or not x.size or x.dtype.kind != "f":
+    if x.shape != y.shape or x.dtype.kind != "f" or not x.any():
         return "other"
     tolerance = {"rtol": 1e-3, "atol": 1e-3 * float(np.abs(y).max())}
     with np.errstate(all="ignore"):

@@ -7,10 +7,10 @@ import numpy as np
 from gradnb.doctor.observation import size
 from gradnb.doctor.report import Finding
 
-# (over all layers, a layer): what is beyond both counts
-VANISHED = ((2e-3, 0.75), (2e-2, 0.2))
-# Normalised layers of 30 may make 1,000; a factor of 3 a layer is no accident once it has made 10
-EXPLODED = ((1e5, 1.3), (1e3, 1.5), (9.0, 3.0))  # over all layers, with that rate
+# Pairs of a factor over all layers and one a layer; it takes both. Normalised layers may grow more.
+VANISHED = ((2e-3, 0.75), (2e-2, 0.15))
+EXPLODED = ((500.0, 1.25), (200.0, 1.6), (9.0, 3.0))
+NORMALISED = 20.0
 
 
 def errors_by_layer(run):
@@ -24,10 +24,8 @@ def through_depth(subject, run):
     layers, errors = errors_by_layer(run)
     if len(layers) < 2:
         return
-    factors = errors[:-1] / errors[1:]
-    total, typical = float(errors[0] / errors[-1]), float(np.median(factors))
-    rate = total ** (1 / len(factors))
-    yield from _judged(total, rate, typical, len(factors), f"{layers[-1]} to {layers[0]}", "layer")
+    growth = NORMALISED if any(s.kind == "norm" for s in run.stages) else 1.0
+    yield from _judged(errors, f"{layers[-1]} to {layers[0]}", "layer", growth)
 
 
 def through_time(subject, run):
@@ -36,33 +34,31 @@ def through_time(subject, run):
         if stage.kind != "recurrent" or stage.error_in is None or stage.error_in.ndim != 3:
             continue
         errors = np.array([size(stage.error_in[:, t]) for t in range(stage.error_in.shape[1])])
-        if len(errors) < 3 or errors[-1] == 0:
-            continue
-        reached = errors[np.flatnonzero(errors)[0] :]
-        factors = reached[:-1] / reached[1:]
-        total = float(errors[0] / errors[-1]) or float(np.finfo(float).tiny)
-        rate = total ** (1 / (len(errors) - 1))
-        where = f"step {len(errors)} to step 1 of {stage}"
-        typical = float(np.median(factors))
-        yield from _judged(total, rate, typical, len(errors) - 1, where, "step")
+        if len(errors) > 2 and errors[-1] > 0:
+            where = f"step {len(errors)} to step 1 of {stage}"
+            yield from _judged(np.maximum(errors, np.finfo(float).tiny), where, "step")
 
 
-def _judged(total, rate, typical, count, where, unit):
-    evidence = {"total": total, "rate": rate, f"{unit}s": count}
-    says = (
-        f"from {where} the error's norm changes {total:.2g}-fold, a factor of {rate:.2g} a {unit}"
-    )
-    if any(total < bound and min(rate, typical) < most for bound, most in VANISHED):
-        cause, margin = "vanishing", VANISHED[0][0] / total
-    elif any(total > bound and min(rate, typical) > least for bound, least in EXPLODED):
-        cause, margin = "exploding", total / EXPLODED[1][0]
+def _judged(errors, where, unit, growth=1.0):
+    factors = errors[:-1] / errors[1:]
+    total, typical = float(errors[0] / errors[-1]), float(np.median(factors))
+    # One layer may be drawn small on purpose, as the last: only what most layers do counts
+    lasting = total / float(factors.min()) * typical
+    if any(lasting < bound and typical < most for bound, most in VANISHED):
+        cause, margin = "vanishing", VANISHED[0][0] / lasting
+    elif any(
+        total > growth * bound and min(total ** (1 / len(factors)), typical) > least
+        for bound, least in EXPLODED
+    ):
+        cause, margin = "exploding", total / EXPLODED[0][0]
     else:
         return
     yield Finding(
         cause,
         where,
-        says,
-        evidence,
+        f"from {where} the error's norm changes by {total:.2g}, {typical:.2g} in the median {unit}",
+        {"total": total, "rate": typical, f"{unit}s": len(factors)},
         "certain" if margin > 100 else "likely" if margin > 3 else "possible",
-        f"the median {unit} has {typical:.2g}; healthy ones stay near 1",
+        "what comes back from a layer is a product of as many factors as lie behind it, "
+        "and in a healthy network they stay near 1",
     )

@@ -7,14 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradnb.doctor.observation import rms, size
+from gradnb.doctor.observation import data_part, size
 from gradnb.doctor.report import Finding
 
 GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
 FLUSHED = 0.2  # share of a gradient's entries that the type has lost
+LOW = 1e6  # times the smallest normal number: an error that starts there has little room
+LOST = 0.1  # the relative error with which an entry counts as lost
+LOW = 1e6  # times the smallest normal number: an error that starts there has little room
 LOST = 0.1  # the relative error with which an entry counts as lost
 FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
-ROOM = 60  # powers of two by which a loss is scaled to look below the smallest number
 
 
 def finite(array):
@@ -100,36 +102,42 @@ def _growth(run):
     return (len(steps), rate, sizes[-1]) if steady else None
 
 
-def is_low(subject, run):
-    """Tell whether some gradient is so small that its type may have lost some of it."""
-    floor = float(np.finfo(subject.dtype).tiny) * FLOOR * 2.0**20
-    return any(rms(g) < floor for g in run.gradients.values())
+def room(run):
+    """Return the power of two that brings the largest error at the output to about 1."""
+    largest = float(np.abs(run.error).max(initial=0))
+    return 2.0 ** min(1000, -round(math.log2(largest))) if 0 < largest < math.inf else 1.0
 
 
-def underflow(subject, run, wide, scale):
-    """Yield where a gradient's entries are lost below the smallest number of the type.
+def is_low(run):
+    """Tell whether some gradient is all 0, or the error at the output nearly so for its type."""
+    tiny = float(np.finfo(run.error.dtype).tiny)
+    nothing = any(not g.any() for g in run.gradients.values())
+    return nothing or float(np.abs(run.error).max(initial=0)) < LOW * tiny
 
-    `wide` is a run in which they are not: in a wider type, or with the loss scaled up.
+
+def underflow(subject, run, scaled, scale):
+    """Yield where a gradient's entries are lost below the smallest number of some type.
+
+    `scaled` is a run with the loss times `scale`, a power of two, or in a wider type. A backward
+    pass is linear in the error, so but for underflow its gradients are the same, times `scale`.
     """
-    tiny = float(np.finfo(subject.dtype).tiny)
     worst = None
-    for name, g in run.gradients.items():
-        true = wide.gradients[name]
-        there = true != 0
-        wrong = np.abs(g[there] * scale - true[there]) > LOST * np.abs(true[there])
+    for name in run.gradients:
+        g, true = data_part(run, name), data_part(scaled, name).astype(float) / scale
+        there = np.isfinite(true) & (true != 0)
+        wrong = np.abs(g[there] - true[there]) > LOST * np.abs(true[there])
         lost = float(wrong.mean()) if there.any() else 0.0
-        low = 0 < rms(true) / scale < FLOOR * tiny
-        if lost > FLUSHED and low and (worst is None or lost > worst[1]):
-            worst = name, lost, size(true) / scale
+        if lost > FLUSHED and (worst is None or lost > worst[1]):
+            worst = name, lost, size(true)
     if worst is None:
         return
     name, lost, norm = worst
     yield Finding(
-        cause="underflow",
-        where=name,
-        says=f"{lost:.0%} of its gradient's entries are lost to rounding at 0 in {subject.dtype}; "
-        f"without underflow its norm is {norm:.2g}",
-        evidence={"lost": lost, "norm": norm, "smallest": tiny},
-        sure="certain",
-        why="the same pass with room below shows them",
+        "underflow",
+        name,
+        f"{lost:.0%} of its gradient's entries are lost to rounding at 0; without underflow its "
+        f"norm is {norm:.2g}",
+        {"lost": lost, "norm": norm, "scale": scale},
+        "certain",
+        "the same pass with room below shows them",
     )

@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from gradnb.doctor.curvature import extremes
-from gradnb.doctor.observation import rms, size
+from gradnb.doctor.observation import data_part, rms, size
 from gradnb.doctor.report import Finding
 
 NUDGE = 0.1  # of a parameter's unit
 SMALL = 5e-3  # of the loss: what a nudge along the gradient may still win at rest
 FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
-FLAT = 1e-3  # of the loss: what a nudge changes on a plateau
+FLAT = 1e-3  # of the loss: curvature, and what a nudge changes, on a plateau
+BENT = 0.002  # of the highest curvature: what the lowest has below 0 at a saddle
 BALANCED = 0.9  # cosine between −g and what a penalty pulls with
 REACH = (0.1, 0.3, 1.0, 3.0)  # steps along a direction, in units
 LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
@@ -26,7 +27,7 @@ LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
 class Rest:
     """The loss around the parameters, in natural units."""
 
-    def __init__(self, subject, run, decay, scale=1.0):
+    def __init__(self, subject, run, decay, shuffled, scale=1.0):
         self.subject, self.decay = subject, decay
         self.loss = self._total(run.loss)
         self.units = {}
@@ -34,7 +35,6 @@ class Rest:
             w = subject.values(name)
             fan_in = w.shape[0] if w.ndim > 1 else w.size
             self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
-        shuffled = subject.shuffled_loss(run.prediction)
         self.ignorant = abs(run.loss if shuffled is None else shuffled)
         self.scale = max(self.ignorant, abs(run.loss), 5e-324)
         self.gradients = self._with_decay(run.gradients)
@@ -92,17 +92,17 @@ class Rest:
         return sum(g.size for g in self.gradients.values())
 
 
-def penalty(subject, run, decay):
+def penalty(subject, run, rest):
     """Yield a balance between the data's gradient and a penalty, told or not.
 
     The pull of weight decay is λ w, that of an L1 penalty λ sign(w). Where the data's gradient
-    points against it in all weights at once, nothing else holds them there.
+    points against it in all weights at once, and is not small itself, nothing else holds them.
     """
-    data = {n: g - run.direct[n] if n in run.direct else g for n, g in run.gradients.items()}
+    data = {n: data_part(run, n) for n in run.gradients}
     norm = sum(size(g) ** 2 for g in data.values()) ** 0.5
     if norm == 0:
         return
-    told = run.direct or ({n: decay * subject.values(n) for n in data} if decay else {})
+    told = run.direct or ({n: rest.decay * subject.values(n) for n in data} if rest.decay else {})
     if told:
         total = sum(size(g + told.get(n, 0)) ** 2 for n, g in data.items()) ** 0.5
         if total < 0.1 * norm:
@@ -115,6 +115,8 @@ def penalty(subject, run, decay):
                 "certain",
                 "both are measured",
             )
+        return
+    if rest.at_rest:  # near a saddle at 0, too, weights grow along the gradient
         return
     matrices = {n: subject.values(n) for n in data if data[n].ndim > 1}
     for pull, kind in ((lambda w: w, "weight decay"), (np.sign, "an L1 penalty")):
@@ -158,32 +160,31 @@ def at_rest(rest):
         return
     rng = np.random.default_rng(0)
     iterations = 6 if rest.count > LARGE_MODEL else 20
-    (low, down), (high, up) = extremes(rest.moved_gradient, rest.count, iterations, rng)
+    (low, down), (high, _) = extremes(rest.moved_gradient, rest.count, iterations, rng)
     slope = {"slope": rest.slope, "lowest": low, "highest": high}
-    falls = min(rest.change(sign * t * down) for t in REACH for sign in (1, -1)) if low < 0 else 0.0
-    if -falls > max(FALLS, 3 * rest.slope):
+    bent = max(-low, high) / rest.scale
+    if bent < FLAT:
+        yield Finding(
+            "plateau",
+            "",
+            f"the gradient is small, and so is every curvature found, {bent:.1g} of the loss",
+            slope | {"bent": bent},
+            "certain" if bent < FLAT / 100 else "likely",
+            "where nothing is bent, no minimum is near",
+        )
+        return
+    falls = 0.0
+    if low < 0:
+        falls = -min(rest.change(sign * t * down) for t in REACH for sign in (1, -1))
+    if falls > max(FALLS, 3 * rest.slope) or (low < -BENT * high and falls > 0):
         yield Finding(
             "saddle",
             "",
             f"the gradient is small and the lowest curvature is {low:.2g} (highest {high:.2g}); "
-            f"that way the loss falls by {-falls:.0%}",
-            slope | {"falls": -falls},
-            "certain" if -falls > 5 * FALLS else "likely",
+            f"that way the loss falls by {falls:.1%}",
+            slope | {"falls": falls},
+            "certain" if falls > 2 * FALLS else "likely",
             "the loss was evaluated along that direction",
-        )
-        return
-    nudges = [rng.normal(size=rest.count) * NUDGE for _ in range(2)]
-    nudges += [sign * t * up for t in REACH[2:] for sign in (1, -1)]
-    changes = max(abs(rest.change(nudge)) for nudge in nudges)
-    if changes < FLAT:
-        yield Finding(
-            "plateau",
-            "",
-            f"the gradient is small, and nudges of {NUDGE:.0%} change the loss by at most "
-            f"{changes:.1g} of it",
-            slope | {"changes": changes},
-            "certain" if changes < FLAT / 100 else "likely",
-            "the loss was evaluated there",
         )
         return
     yield Finding(

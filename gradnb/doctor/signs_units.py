@@ -6,7 +6,7 @@ import numpy as np
 
 from gradnb.doctor.report import Finding
 
-DEVIATIONS = 3  # half of the units of a deep layer may be silent by chance; this is beyond it
+DEVIATIONS = 2.2  # half of the units of a deep layer may be silent by chance; this is beyond it
 FEW = 8  # examples: with fewer, a silent unit may have been unlucky
 FLAT = 0.01  # of the largest slope
 
@@ -17,7 +17,8 @@ def dead(subject, run):
     for stage in run.stages:
         if stage.kind != "relu":
             continue
-        silent = np.all(stage.output.reshape(-1, stage.output.shape[-1]) == 0, axis=0)
+        x, h = (a.reshape(-1, a.shape[-1]) for a in (stage.input, stage.output))
+        silent = np.all(h == 0, axis=0) & np.any(x < 0, axis=0)  # what receives nothing is not dead
         share, units = float(silent.mean()), silent.size
         if worst is None or share > worst[1]:
             worst = stage, share, units

@@ -9,6 +9,7 @@ from gradnb.doctor.report import Finding
 
 NONE = 1e-10  # of a new network's weights: as good as 0
 ALIKE = 1e-3  # relative distance from rank one
+COPY, UNUSED = 1e-6, 1e-4  # relative size of a difference, and of weights, that is none
 COPIES = 0.5  # share of distinct units below which a layer is called symmetric
 LARGE, SMALL = 15.0, 3e-3  # root mean square of a normalised feature is 1
 
@@ -47,11 +48,11 @@ def symmetric(subject, run):
             if min(w.shape) < 2 or not w.any():
                 continue
             bias = [v for v in stage.weights.values() if v.ndim == 1]
-            distinct, residual = _distinct(w, bias), _beyond_rank_one(w)
-            if distinct > COPIES * w.shape[1] and residual > ALIKE:
+            (distinct, units), residual = _distinct(w, bias), _beyond_rank_one(w)
+            if (distinct > COPIES * units or units < 2) and residual > ALIKE:
                 continue
             if worst is None or residual < worst[2]:
-                worst = name, distinct, residual, w.shape[1]
+                worst = name, distinct, residual, units
     if worst is None:
         return
     name, distinct, residual, units = worst
@@ -69,11 +70,15 @@ def symmetric(subject, run):
 
 
 def _distinct(w, bias):
-    """Count the units that differ, by one random projection of each."""
+    """Return how many units differ, and how many have weights at all.
+
+    They are told apart by one random projection of each.
+    """
     rng = np.random.default_rng(0)
     w = np.vstack([w, *[b[None] for b in bias if b.shape == w.shape[1:]]]).astype(float)
-    seen = np.sort(rng.normal(size=len(w)) @ w)
-    return 1 + int(np.sum(np.diff(seen) > 1e-6 * size(w) / w.shape[1] ** 0.5))
+    used = w[:, np.abs(w).max(axis=0) > UNUSED * np.abs(w).max()]
+    seen = np.sort(rng.normal(size=len(w)) @ used)
+    return 1 + int(np.sum(np.diff(seen) > COPY * size(used) / used.shape[1] ** 0.5)), len(seen)
 
 
 def _beyond_rank_one(w):

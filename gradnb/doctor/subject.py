@@ -9,8 +9,17 @@ import numpy as np
 from gradnb import checks
 from gradnb.doctor.observation import Run, Stage, kind_of
 from gradnb.doctor.preserved import preserved
-from gradnb.layers import BatchNorm1d
+from gradnb.layers import BatchNorm1d, LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
 from gradnb.network import RNN, Residual
+
+KINDS = (
+    (RNN, "recurrent"),
+    (BatchNorm1d, "norm"),
+    (ReLU, "relu"),
+    (Tanh, "tanh"),
+    (Sigmoid, "sigmoid"),
+    ((LeakyReLU, PReLU), "other"),
+)
 
 
 class Subject:
@@ -153,13 +162,9 @@ class Subject:
 
 def _recorder(stages, name, weights, bypassed):
     def record(module, inputs, output):
-        kind = "other"
-        if isinstance(module, RNN):
-            kind = "recurrent"
-        elif isinstance(module, BatchNorm1d):
-            kind = "norm"
-        elif not weights:
-            kind = kind_of(inputs[0], output)
+        kind = next((kind for one, kind in KINDS if isinstance(module, one)), None)
+        if kind is None:
+            kind = "other" if weights else kind_of(inputs[0], output)
         label = type(module).__name__
         stage = Stage(name, label, kind, inputs[0], output, weights=weights, bypassed=bypassed)
         stages.append(stage)

@@ -1,0 +1,47 @@
+"""Which of several findings is the root, and is told and treated first."""
+
+from __future__ import annotations
+
+ORDER = (
+    *("nonfinite", "underflow", "wrong backward", "unreached", "not zeroed"),
+    *("zero weights", "unscaled inputs", "dead", "symmetric", "exploding", "saturated"),
+    *("penalty", "finished", "saddle", "vanishing", "plateau"),
+)
+STEEP = 1e3  # a growth of errors that flat slopes do not explain
+DEEP = 0.01  # of the loss: a way down that is worth more than a healthy first layer
+
+
+def in_order(found, at_rest):
+    """Return the findings, roots first, what follows from another behind, notes last."""
+
+    def rank(f):
+        if f.weight == "note":
+            return 3, 0
+        return 1 + _follows(f, {g.cause: g for g in found}, at_rest), ORDER.index(f.cause)
+
+    return sorted(found, key=rank)
+
+
+def roots(found, at_rest):
+    """Return the causes that explain a small gradient, so that the landscape need not be asked."""
+    others = {f.cause: f for f in found}
+    return [
+        f
+        for f in found
+        if f.weight == "cause" and f.cause != "vanishing" and not _follows(f, others, at_rest)
+    ]
+
+
+def _follows(f, others, at_rest):
+    """Tell whether a finding is the consequence of another one, or in doubt beside it."""
+    if f.cause == "underflow":  # what is small by itself is lost in the end
+        return at_rest or bool(others.keys() & {"vanishing", "exploding", "saturated"})
+    if f.cause == "symmetric":  # a penalty, too, makes copies: of units that are not used
+        return f.sure != "certain" and "penalty" in others
+    if f.cause == "exploding":
+        return f.evidence["total"] <= STEEP and "saturated" in others
+    if f.cause == "saddle":
+        return f.evidence["falls"] < DEEP and "vanishing" in others
+    if f.cause == "finished":  # at rest, since nothing arrives that could move it
+        return f.sure != "certain" and "vanishing" in others
+    return f.cause == "not zeroed" and f.sure != "certain"
