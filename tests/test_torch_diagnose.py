@@ -480,7 +480,7 @@ def test_a_transformer():
     assert report.cause == "healthy"
     assert "1.self_attn MultiheadAttention" in [row["name"] for row in report.layers]
     layer.linear1.bias.data -= 50
-    assert cause(model, x=x.reshape(-1, 8, 8), y=y) == "dead"
+    assert cause(model.double(), x=x.reshape(-1, 8, 8).double(), y=y) == "dead"
 
 
 def test_the_attention_s_inner_parameters_are_part_of_it():
@@ -598,6 +598,15 @@ def test_new_tensors_follow_into_double_precision():
     with subject.untouched():
         assert subject.widen()
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0, 2.0**-20, 2.0**120, 2.0**140, 0.7 * 2.0**135])
+def test_an_error_is_scaled_as_if_in_one_step(scale):
+    from gradnb.doctor.torch_gradients import times
+
+    error = torch.tensor([1e-45, 3e-42, -2e-41])
+    expected = error.double() * scale
+    assert torch.equal(times(error, scale), expected.float())
 
 
 # --- nothing is changed ---------------------------------------------------------------------------

@@ -85,3 +85,13 @@ def parameters(model):
     if not named:
         raise ValueError(f"model must have parameters, got a {type(model).__name__} without")
     return named
+
+
+def tensors(value):
+    """Yield the dense tensors in tuples, lists and dicts."""
+    if isinstance(value, torch.Tensor):
+        if value.layout is torch.strided:
+            yield value
+    elif isinstance(value, (tuple, list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from tensors(inner)

@@ -13,13 +13,22 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from gradnb.doctor.observation import Stage, kind_of
-from gradnb.doctor.torch_layout import layout, matrix
+from gradnb.doctor.torch_layout import layout, matrix, tensors
 from gradnb.measure import as_array
 
 NORMS = (torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)
 NORMS += (torch.nn.RMSNorm,) if hasattr(torch.nn, "RMSNorm") else ()
+KINDS = (
+    (torch.nn.RNNBase, "recurrent"),
+    (NORMS, "norm"),
+    ((torch.nn.ReLU, torch.nn.ReLU6), "relu"),
+    (torch.nn.Tanh, "tanh"),
+    (torch.nn.Sigmoid, "sigmoid"),
+    ((torch.nn.LeakyReLU, torch.nn.PReLU, torch.nn.RReLU), "other"),
+)
 LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)
-FUNCTIONS = {"relu", "relu6", "tanh", "hardtanh", "sigmoid", "threshold", "clamp", "clamp_min"}
+FUNCTIONS = {"relu": "relu", "relu6": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
+FUNCTIONS |= dict.fromkeys(("clamp", "clamp_min", "hardtanh", "threshold"))  # it depends
 
 
 class Watch:
@@ -92,7 +101,7 @@ class Watch:
                     used.add(name)
 
     def _before(self, name, own, module, args, kwargs):
-        given = next(_tensors((*args, *kwargs.values())), None)
+        given = next(tensors((*args, *kwargs.values())), None)
         if given is None or not self._open:
             stage = Stage(name, type(module).__name__, "other", np.zeros(0), np.zeros(0))
         else:
@@ -148,7 +157,7 @@ class Watch:
         while self._open and self._running:
             running, stage = self._running.pop()
             if running is module:
-                self._finished(module, stage, next(_tensors(output), None))
+                self._finished(module, stage, next(tensors(output), None))
                 return
 
     def _finished(self, module, stage, given):
@@ -157,12 +166,8 @@ class Watch:
         array = as_array(given).copy()
         order = self._layout(module, array)
         stage.output = order(array)
-        if isinstance(module, torch.nn.RNNBase):
-            stage.kind = "recurrent"
-        elif isinstance(module, NORMS):
-            stage.kind = "norm"
-        elif not stage.weights:
-            stage.kind = kind_of(stage.input, stage.output)
+        kind = next((kind for one, kind in KINDS if isinstance(module, one)), None)
+        stage.kind = kind or ("other" if stage.weights else kind_of(stage.input, stage.output))
         _keep_gradient(given, stage, "error_out", order)
         self.stages.append(stage)
         self._last = stage.name, array, order
@@ -173,15 +178,15 @@ class Watch:
         It may work in place, so its input is copied first.
         """
         name = getattr(function, "__name__", "").strip("_")
-        given = next(_tensors((*args, *kwargs.values())), None) if name in FUNCTIONS else None
+        given = next(tensors((*args, *kwargs.values())), None) if name in FUNCTIONS else None
         inside = self._running and _is_torchs(self._running[-1][0])
         if given is None or inside or not self._open:
             return function(*args, **kwargs)
         array = as_array(given).copy()
         result = function(*args, **kwargs)
         output = as_array(result).copy() if isinstance(result, torch.Tensor) else array
-        kind = kind_of(array, output)
-        if kind != "other":
+        kind = FUNCTIONS[name] or kind_of(array, output)
+        if kind != "other" and output.shape == array.shape:
             order = self._layout(None, output)
             before = f"after {self._last[0]}" if self._last else ""
             stage = Stage(before, name, kind, order(array), order(output))
@@ -207,16 +212,6 @@ class _Functions(TorchFunctionMode):
 
 def _is_torchs(module):
     return type(module).__module__.startswith("torch.nn.")
-
-
-def _tensors(value):
-    """Yield the dense tensors in tuples, lists and dicts."""
-    if isinstance(value, torch.Tensor):
-        if value.layout is torch.strided:
-            yield value
-    elif isinstance(value, (tuple, list, dict)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(inner)
 
 
 def _keep_gradient(tensor, stage, which, order):

@@ -10,13 +10,13 @@ import torch
 from gradnb import checks
 from gradnb.doctor.observation import Run
 from gradnb.doctor.subject import check_batch
+from gradnb.doctor.torch_gradients import differentiated, times
 from gradnb.doctor.torch_layout import channels_last, from_matrix, matrix, parameters
 from gradnb.doctor.torch_preserved import preserved
 from gradnb.doctor.torch_stages import Watch, mark_bypassed
 from gradnb.measure import as_array
 
 FEW = 8  # examples on which double precision is tried
-LARGEST_SCALE = 2.0**14  # of the loss, in half precision
 
 
 class TorchSubject:
@@ -104,7 +104,7 @@ class TorchSubject:
         return self.run(rows=rows, watch=False).gradients
 
     def run(self, scale=1.0, rows=None, watch=True):
-        """Run forward and back with the loss times `scale`; nothing is left in any ``.grad``.
+        """Run forward and back, with the loss's gradient times `scale`; no ``.grad`` gets anything.
 
         The graph is cut at the prediction: what of the gradient does not come through it is the
         `direct` part.
@@ -124,15 +124,13 @@ class TorchSubject:
         with looking or contextlib.nullcontext():
             prediction = self._predict(x)
         wanted = {name: p for name, p in self._named.items() if p.requires_grad}
-        half = min(scale, LARGEST_SCALE) if prediction.dtype.itemsize == 2 else scale
         cut = prediction.detach().requires_grad_()
         loss = self._loss_of(cut.clone(), y)
-        start = torch.full_like(loss, half)
-        error, *direct = _differentiated(loss, [cut, *wanted.values()], start, retain_graph=True)
-        direct, through = self._arrays(wanted, direct, scale / half), {}
+        error, *direct = differentiated(loss, [cut, *wanted.values()], retain_graph=True)
+        direct, through = self._arrays(wanted, direct), {}
         if error is not None:
-            gradients = _differentiated(prediction, [*wanted.values(), *leaves], error)
-            through = self._arrays(wanted, gradients, scale / half)
+            inputs = [*wanted.values(), *leaves]
+            through = self._arrays(wanted, differentiated(prediction, inputs, times(error, scale)))
         self._missing = set(self.names) - {*direct, *through}
         if rows is None:
             self._note_unasked(wanted)
@@ -208,7 +206,7 @@ class TorchSubject:
                 x, y = self._begin(None)
                 x.requires_grad_()
                 loss = self._loss_of(self._predict(x.clone()), y)
-                (error,) = _differentiated(loss, [x])
+                (error,) = differentiated(loss, [x])
                 self._passes_input = error is not None and bool(error.any())
         return self._passes_input
 
@@ -228,19 +226,10 @@ class TorchSubject:
         found = [part[name] for part in parts if name in part]
         return sum(found[1:], found[0]) if found else np.zeros_like(self.values(name))
 
-    def _arrays(self, names, gradients, factor):
+    def _arrays(self, names, gradients):
         """Return by name what there is of some gradients."""
-        found = {
-            n: self._array(n, g) for n, g in zip(names, gradients, strict=False) if g is not None
-        }
-        return found if factor == 1 else {n: g.astype(float) * factor for n, g in found.items()}
-
-
-def _differentiated(output, inputs, start=None, **options):
-    """Return the gradients, None where none arrives."""
-    if not inputs or not output.requires_grad:
-        return [None] * len(inputs)
-    return torch.autograd.grad(output, inputs, start, allow_unused=True, **options)
+        found = zip(names, gradients, strict=False)  # those of inputs come last
+        return {name: self._array(name, g) for name, g in found if g is not None}
 
 
 def _wide(value):
