@@ -15,7 +15,7 @@ def differentiated(output, inputs, start=None, **options):
 
 
 def times(error, scale):
-    """Multiply, in two steps, as a narrow type may hold the product and not the factor."""
+    """Multiply, in steps, as a narrow type may hold the product and not the factor."""
     mantissa, exponent = math.frexp(scale)
     half = (exponent - 1) // 2
-    return error * (2 * mantissa * 2.0**half) * 2.0 ** (exponent - 1 - half)
+    return error * 2.0**half * 2.0 ** (exponent - 1 - half) * (2 * mantissa)
