@@ -17,6 +17,7 @@ import gradnb
 from gradnb import CrossEntropyLoss, GradientMonitor, MSELoss, diagnose, mlp
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("torch.fx")
 nn, functional = torch.nn, torch.nn.functional
 
 X, Y, *_ = gradnb.datasets.digits(rng=0)
@@ -371,6 +372,67 @@ def test_a_layer_used_several_times_has_several_stages():
     assert cause(Shared()) == "healthy"
 
 
+class OnAGraph(nn.Module):
+    """Takes all of its nodes or none."""
+
+    def __init__(self, nodes):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.outer = nn.Linear(64, 16), nn.Linear(16, 10)
+        self.register_buffer("edges", torch.eye(nodes))
+
+    def forward(self, x):
+        return self.outer(functional.relu(torch.mm(self.edges, self.inner(x))))
+
+
+def test_a_batch_that_cannot_be_divided():
+    model = OnAGraph(64)
+    assert unchanged(model, lambda: cause(model)) == "healthy"
+    model.inner.bias.data -= 50
+    assert cause(model) == "dead"
+
+
+class Autoencoder(nn.Module):
+    """Leaves a part of the loss in an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder, self.decoder = nn.Linear(64, 16), nn.Linear(8, 64)
+
+    def forward(self, x):
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        self.divergence = (mean**2 + log_variance.exp() - log_variance - 1).mean() / 2
+        return self.decoder(mean + torch.randn_like(mean) * (log_variance / 2).exp())
+
+
+def test_a_loss_that_looks_into_the_model():
+    model, (x, _) = Autoencoder(), digits()
+
+    def loss(prediction, target):
+        return functional.mse_loss(prediction, target) + model.divergence
+
+    report = unchanged(model, lambda: diagnose(model, loss, x, x))
+    assert report.cause == "healthy"
+    assert not hasattr(model, "divergence")
+    from gradnb.doctor.torch_subject import TorchSubject
+
+    subject = TorchSubject(model, loss, x, x)
+    with subject.untouched():
+        run = subject.run()
+    assert set(run.direct) == {"encoder.weight", "encoder.bias"}
+    loss(model(x), x).backward()
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(run.gradients[name].T, p.grad, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("make", [torch.jit.script, torch.fx.symbolic_trace])
+def test_models_that_were_compiled(make):
+    model = make(chain(64, 32, 10))
+    assert unchanged(model, lambda: cause(model)) == "healthy"
+
+
 def test_tied_weights_are_listed_once():
     torch.manual_seed(0)
 
@@ -600,7 +662,7 @@ def test_new_tensors_follow_into_double_precision():
     assert torch.get_default_dtype() == torch.float32
 
 
-@pytest.mark.parametrize("scale", [1.0, 3.0, 2.0**-20, 2.0**120, 2.0**140, 0.7 * 2.0**135])
+@pytest.mark.parametrize("scale", [1.0, 3.0, 2.0**-20, 2.0**120, 2.0**140])
 def test_an_error_is_scaled_as_if_in_one_step(scale):
     from gradnb.doctor.torch_gradients import times
 

@@ -72,7 +72,8 @@ class Watch:
     def _attach(self, hooks):
         for name, module in self._model.named_modules():
             lists = [m for m in module.children() if isinstance(m, LISTS)]
-            if isinstance(module, LISTS) or "parametrizations" in name.split("."):
+            hidden = isinstance(module, (*LISTS, torch.jit.ScriptModule))
+            if hidden or "parametrizations" in name.split("."):
                 continue
             own = {
                 self._names[id(p)]: matrix(module, as_array(p))
@@ -90,13 +91,14 @@ class Watch:
         """Give parameters that a module uses without running their owner to that module's stage."""
         used = {name for stage in self.stages for name in stage.weights}
         modules = dict(self._model.named_modules())
+        parameters = dict(self._model.named_parameters())
         for name in names:
             owner = parent = name.rpartition(".")[0]
             while name not in used and parent:
                 parent = parent.rpartition(".")[0]
                 stage = next((s for s in self.stages if s.name == parent and s.weights), None)
                 if stage is not None:
-                    p = self._model.get_parameter(name)
+                    p = parameters[name]
                     stage.weights[name] = matrix(modules[owner], as_array(p))
                     used.add(name)
 

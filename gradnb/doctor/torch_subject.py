@@ -53,7 +53,8 @@ class TorchSubject:
                 f"model; got {loss!r}, which has a backward() of its own"
             )
         self._named = parameters(model)
-        self._owner = {name: model.get_submodule(name.rpartition(".")[0]) for name in self._named}
+        modules = dict(model.named_modules())
+        self._owner = {name: modules[name.rpartition(".")[0]] for name in self._named}
         self._by_id = {id(p): name for name, p in self._named.items()}
         if not isinstance(x, torch.Tensor):
             raise TypeError(f"x must be a PyTorch tensor, got {type(x).__name__}")
@@ -67,7 +68,7 @@ class TorchSubject:
         types = [as_array(torch.empty(0, dtype=p.dtype)).dtype for p in self._named.values()]
         self.dtype = min(types, key=lambda t: t.itemsize)
         self.training = model.training
-        self._passes_input = None
+        self._passes_input = self._divisible = None
 
     @contextlib.contextmanager
     def untouched(self):
@@ -91,10 +92,13 @@ class TorchSubject:
         return self._loss_of(self._predict(x), y).item()
 
     def shuffled_loss(self, prediction):
-        """Return the loss against the targets in another order, or None without an order."""
+        """Return the loss against the targets in another order, or None without an order.
+
+        The model is left as the pass before has left it: a loss may look for something there.
+        """
         if not isinstance(self._y, torch.Tensor) or self.rows < 2:
             return None
-        _, y = self._begin(None)
+        y = self._y.detach().clone()
         order = torch.from_numpy(np.random.default_rng(0).permutation(self.rows))
         prediction = torch.tensor(prediction, device=self._device)
         return self._loss_of(prediction, y[order.to(y.device)]).item()
@@ -173,9 +177,16 @@ class TorchSubject:
 
     def _begin(self, rows):
         """Start anew; return the first `rows` examples, as copies: who writes may write."""
+        if rows is not None and self._divisible is None:
+            self._divisible = isinstance(self._y, torch.Tensor)
+            try:
+                x, y = self._begin(rows)
+                self._loss_of(self._predict(x), y)
+            except Exception:  # a graph's nodes, for example, come all or not at all
+                self._divisible = False
         self._kept.rewind()
         x, y = self._x, self._y
-        if rows is not None and isinstance(y, torch.Tensor):
+        if rows is not None and self._divisible:
             x, y = x[:rows], y[:rows]
         y = y.detach().clone() if isinstance(y, torch.Tensor) else y
         return x.detach().clone().requires_grad_(x.requires_grad), y
