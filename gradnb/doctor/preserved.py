@@ -74,6 +74,8 @@ def _holds(value):
 def _refill(value, copy):
     if isinstance(value, np.ndarray):
         value[...] = copy
+    elif not value and not copy:  # as most are
+        return
     elif isinstance(value, list):
         value[:] = copy
     else:

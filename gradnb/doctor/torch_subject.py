@@ -156,7 +156,7 @@ class TorchSubject:
             for name, move in moves.items():
                 data = self._named[name].data
                 move = from_matrix(self._owner[name], move, data.shape)
-                data.add_(torch.from_numpy(np.ascontiguousarray(move)).to(data))
+                data.add_(torch.from_numpy(move).to(data))
             yield
         finally:
             for name, values in before.items():
