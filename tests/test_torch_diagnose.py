@@ -747,6 +747,8 @@ def trained(model, steps=3):
         optimizer.zero_grad()
         CRITERION(model(digits()[0]), digits()[1]).backward()
         optimizer.step()
+    for p in optimizer.param_groups[0]["params"]:
+        p.requires_grad_(p.grad is not None)
     return model
 
 

@@ -38,20 +38,29 @@ class Contents:
     """
 
     def __init__(self, objects):
-        self._kept = []
+        self._attributes, self._arrays, self._others = [], [], []
         for thing in objects:
             attributes = getattr(thing, "__dict__", None)
-            if isinstance(attributes, dict):
-                contents = [(value, value.copy()) for value in attributes.values() if _holds(value)]
-                self._kept.append((attributes, attributes.copy(), contents))
+            if not isinstance(attributes, dict):
+                continue
+            self._attributes.append((attributes, attributes.copy()))
+            for value in attributes.values():
+                if isinstance(value, np.ndarray):
+                    self._arrays += [(value, value.copy())] if value.flags.writeable else []
+                elif type(value) in (list, dict, set, collections.OrderedDict):
+                    self._others.append((value, value.copy()))
 
     def restore(self):
         """Put everything back."""
-        for now, before, contents in self._kept:
+        for now, before in self._attributes:
             now.clear()
             now.update(before)
-            for value, copy in contents:
-                _refill(value, copy)
+        for value, copy in self._arrays:
+            value[...] = copy
+        for value, copy in self._others:
+            if value or copy:
+                value.clear()
+                (value.extend if isinstance(value, list) else value.update)(copy)
 
 
 @contextlib.contextmanager
@@ -63,24 +72,6 @@ def preserved(objects):
     finally:
         contents.restore()
         random_state.rewind()
-
-
-def _holds(value):
-    if isinstance(value, np.ndarray):
-        return value.flags.writeable
-    return type(value) in (list, dict, set, collections.OrderedDict)
-
-
-def _refill(value, copy):
-    if isinstance(value, np.ndarray):
-        value[...] = copy
-    elif not value and not copy:  # as most are
-        return
-    elif isinstance(value, list):
-        value[:] = copy
-    else:
-        value.clear()
-        value.update(copy)
 
 
 def held(holder):
