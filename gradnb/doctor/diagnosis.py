@@ -112,11 +112,14 @@ def _findings(subject, run, decay):
         seen, scale = subject.run(), 1.0  # what is left of a small gradient asks for every digit
         rest = signs_rest.Rest(subject, seen, decay, shuffled)
         flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
-    differences = signs_backward.Differences(subject, exact)
+    faults = []
+    if not flushed:  # numbers that are lost would look like a fault
+        differences = signs_backward.Differences(subject, exact)
+        faults += signs_backward.wrong_backward(subject, run, differences)
+        faults += signs_backward.unreached(subject, seen, differences)
     found = [
         *flushed,
-        *signs_backward.wrong_backward(subject, run, differences),
-        *signs_backward.unreached(subject, seen, differences),
+        *faults,
         *signs_backward.not_zeroed(subject, run),
         *signs_weights.zero_weights(subject, run),
         *signs_weights.unscaled_inputs(subject, run),

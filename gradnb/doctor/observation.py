@@ -8,6 +8,8 @@ import numpy as np
 
 from gradnb.measure import length
 
+CONTAINER = "container"
+
 
 @dataclass
 class Stage:
@@ -19,7 +21,7 @@ class Stage:
         As ``named_modules()`` has it, and the kind of module: ``"2"``, ``"Linear"``.
     kind : str
         What it computes: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"norm"`` (normalises its input),
-        ``"recurrent"`` or ``"other"``.
+        ``"recurrent"``, ``"container"`` (of other modules) or ``"other"``.
     input, output : ndarray
         What it received and gave.
     error_in, error_out : ndarray or None
@@ -53,8 +55,8 @@ class Stage:
 class Run:
     """One forward and backward pass: loss, gradients, and the stages in the order they were run.
 
-    `direct` is the part of the gradient that has not come through the prediction: the gradient of a
-    penalty that the loss adds by itself.
+    `modules` are the stages of containers too, each behind what it holds. `direct` is the part of
+    the gradient that has not come through the prediction: that of a penalty which the loss adds.
     """
 
     loss: float
@@ -62,7 +64,12 @@ class Run:
     error: np.ndarray
     gradients: dict
     direct: dict
-    stages: list
+    modules: list
+
+    @property
+    def stages(self):
+        """The modules that compute something themselves."""
+        return [stage for stage in self.modules if stage.kind != CONTAINER]
 
     @property
     def layers(self):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 ORDER = (
     *("nonfinite", "underflow", "wrong backward", "unreached", "not zeroed"),
-    *("zero weights", "unscaled inputs", "dead", "symmetric", "exploding", "saturated"),
-    *("penalty", "finished", "saddle", "vanishing", "plateau"),
+    *("finished", "zero weights", "unscaled inputs", "dead", "symmetric"),
+    *("exploding", "saturated", "penalty", "saddle", "vanishing", "plateau"),
 )
 STEEP = 1e3  # a growth of errors that flat slopes do not explain
 DEEP = 0.01  # of the loss: a way down that is worth more than a healthy first layer
@@ -39,9 +39,12 @@ def _follows(f, others, at_rest):
     if f.cause == "symmetric":  # a penalty, too, makes copies: of units that are not used
         return f.sure != "certain" and "penalty" in others
     if f.cause == "exploding":
-        return f.evidence["total"] <= STEEP and "saturated" in others
+        return at_rest or (f.evidence["total"] <= STEEP and "saturated" in others)
+    if f.cause == "unscaled inputs":  # small ones make the weights grow, and errors with them
+        return f.evidence["overall"] < 1 and "exploding" in others
     if f.cause == "saddle":
         return f.evidence["falls"] < DEEP and "vanishing" in others
-    if f.cause == "finished":  # at rest, since nothing arrives that could move it
-        return f.sure != "certain" and "vanishing" in others
+    if f.cause == "finished":  # or at rest, since nothing arrives that could move it
+        balanced = "penalty" in others and others["penalty"].sure == "certain"
+        return balanced or (f.sure != "certain" and bool(others.keys() & {"vanishing", "penalty"}))
     return f.cause == "not zeroed" and f.sure != "certain"

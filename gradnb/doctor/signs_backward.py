@@ -19,7 +19,8 @@ ROUGH = 0.1  # the relative error that lower precision leaves possible
 BESIDE = 1e-3  # of the weights' size: how far from them derivatives are taken
 KINK = 0.1  # by how much of an error the slopes to both sides may differ
 SAME, ALIGNED, LARGER = 1e-3, 0.9, 1.25  # of a buffer, against the fresh gradient
-FEW, MANY = (4, 8), 2.0  # the gradient of few examples is larger; of a sum, MANY times as large
+STRAIGHT = 5.0  # times the fresh gradient: so much of one batch is rarely along another's
+FEW, MANY = (4, 8), 2.2  # the gradient of few examples is larger; of a sum, MANY times as large
 
 
 class Differences:
@@ -79,19 +80,73 @@ def wrong_backward(subject, run, differences):
             wrong[name] = error
     if not wrong:
         return
-    order = [name for stage in run.stages for name in stage.weights]
-    last = max(wrong, key=lambda name: order.index(name) if name in order else -1)
-    right = order[order.index(last) + 1 :] if last in order else []
-    behind = f", those behind it are right ({right[0]} …)" if right else ""
+    where, error = _culprit(subject, differences, wrong)
     yield Finding(
         "wrong backward",
-        last,
-        f"the gradient of {len(wrong)} of {len(differences.run.gradients)} parameters is not "
-        f"the slope of the loss; at {last} it is off by {wrong[last]:.2g} of its norm{behind}",
-        {"parameters": len(wrong), "error": wrong[last]},
+        where,
+        f"the gradient of {len(wrong)} of {len(differences.run.gradients)} parameters is not the "
+        f"slope of the loss; the first error, from the output on, is here: {error:.2g} of the norm",
+        {"parameters": len(wrong), "error": error},
         "certain",
         "two step sizes and two random directions agree with each other, and not with backward",
     )
+
+
+def _culprit(subject, differences, wrong):
+    """Return the place at which the gradient first goes wrong, from the output on, and by how much.
+
+    Each module is asked by itself: for the error that it has received, what it hands back and the
+    gradients of its own parameters must be the slopes of ⟨error, output⟩. A container is to blame
+    if nothing in it is.
+    """
+    run = differences.run
+    with subject.shifted(differences.beside):
+        off = _off(lambda z: subject.loss_at(z, differences.rows), run.prediction, run.error)
+        if off > WRONG:
+            return "backward of the loss", off
+        faults = {s.name: _fault(subject, run, s) for s in run.modules}
+    faulty = [name for name, off in faults.items() if off > WRONG]
+    for stage in reversed(run.modules):
+        inner = any(name != stage.name and _is_in(name, stage.name) for name in faulty)
+        if stage.name in faulty and not inner:
+            return f"backward of {stage}", faults[stage.name]
+    return max(wrong, key=wrong.get), max(wrong.values())
+
+
+def _is_in(name, container):
+    return not container or name.startswith(f"{container}.")
+
+
+def _fault(subject, run, stage):
+    """Return by how much a module's gradients are off, for the error that it has received."""
+    x, error = stage.input, stage.error_out
+    if error is None or stage.error_in is None or not error.any():
+        return 0.0
+
+    def passed(x):
+        y = subject.again(stage, x)
+        return None if y is None else float(np.vdot(error, y))
+
+    found = [_off(passed, x, stage.error_in)]
+    for name in stage.weights:
+
+        def passed_with(w, name=name):
+            with subject.shifted({name: w - subject.values(name)}):
+                return passed(x)
+
+        found.append(_off(passed_with, subject.values(name), run.gradients[name]))
+    return max(found)
+
+
+def _off(f, x, g):
+    """Return by how much g differs from the slope of f at x, along one random direction."""
+    v = np.random.default_rng(0).normal(size=x.shape)
+    h = STEP * max(rms(x), 1e-3)
+    above, below = f(x + h * v), f(x - h * v)
+    if above is None or below is None:
+        return 0.0
+    slope = (above - below) / (2 * h)
+    return abs(slope - float(np.vdot(g, v))) / max(size(g), abs(slope), 1e-300)
 
 
 def _confirmed_error(differences, name):
@@ -106,11 +161,12 @@ def _confirmed_error(differences, name):
         error = min(abs(numeric - float(np.vdot(g, v))) for g in candidates)
         largest = max(size(candidates[0]), abs(numeric))
         allowed = (WRONG if differences.exact else ROUGH) * largest + noise
-        if not error > allowed or abs(right - left) > KINK * error:
+        if not error > allowed or abs(right - left) > KINK * min(error, abs(numeric)) + noise:
             return None
         found.append((numeric, error))
     (coarse, error), (fine, _), _ = found
-    if abs(coarse - fine) > KINK * error:  # the differences do not agree either
+    agreed = KINK * min(error, max(abs(coarse), abs(fine))) + noise
+    if abs(coarse - fine) > agreed:  # the differences do not agree with each other either
         return None
     return error / size(candidates[0])
 
@@ -164,12 +220,16 @@ def _is_idle(name, subject, run):
     stage = next(s for s in run.stages if name in s.weights)
     if stage.error_out is None or not stage.error_out.any() or not stage.input.any():
         return False
-    outputs = []
+    outputs = {False: [], True: []}
+    other = np.random.default_rng(0).normal(size=stage.input.shape)
     for times in (0, 1):
         with subject.shifted({name: times * direction(subject.values(name).shape, 0)}):
             moved = subject.run()
-        outputs.append(next(s for s in moved.stages if name in s.weights).output)
-    return np.array_equal(*outputs)
+            after = next(s for s in moved.stages if name in s.weights)
+            outputs[False].append(after.output)
+            outputs[True].append(subject.again(stage, other.astype(after.input.dtype)))
+    # Another input shows whether the parameter is idle, or this batch has no use for it
+    return np.array_equal(*outputs[False]) and np.array_equal(*outputs[True])
 
 
 def not_zeroed(subject, run):
@@ -197,19 +257,21 @@ def not_zeroed(subject, run):
             "what one backward pass leaves is one gradient, not a multiple of it",
         )
         return
-    if along < ALIGNED or ratio < LARGER or _is_penalty(buffer - fresh, subject, held):
+    if ratio < LARGER or _is_penalty(buffer - fresh, subject, held):
         return
     few = max(size(_joined(subject.gradients(rows).values())) for rows in FEW)
-    if size(buffer) > MANY * few:
-        yield Finding(
-            "not zeroed",
-            ".grad",
-            f"{says}, {along:.3g} of it along, and {size(buffer) / few:.3g} times that of a few "
-            "examples",
-            evidence | {"few": size(buffer) / few},
-            "likely" if size(buffer) > 2 * MANY * few else "possible",
-            "one batch rarely gives a gradient larger than its single examples do",
-        )
+    aligned = along > ALIGNED and (size(buffer) > MANY * few or along > STRAIGHT)
+    yield Finding(
+        "not zeroed",
+        ".grad",
+        f"{says}, and {size(buffer) / few:.3g} times that of a few examples",
+        evidence | {"few": size(buffer) / few},
+        "likely" if aligned and size(buffer) > 2 * MANY * few else "possible",
+        "one batch rarely gives a gradient larger than its single examples do"
+        if aligned
+        else "after a step they hold the gradient of the batch before, which may be larger",
+        weight="cause" if aligned else "note",
+    )
 
 
 def _joined(arrays):

@@ -9,7 +9,7 @@ from gradnb.doctor.report import Finding
 
 # Pairs of a factor over all layers and one a layer; it takes both. Normalised layers may grow more.
 VANISHED = ((2e-3, 0.75), (2e-2, 0.15))
-EXPLODED = ((500.0, 1.25), (200.0, 1.6), (9.0, 3.0))
+EXPLODED = ((1e3, 1.1), (500.0, 1.25), (200.0, 1.6), (9.0, 3.0))
 NORMALISED = 20.0
 
 
@@ -53,12 +53,12 @@ def _judged(errors, where, unit, growth=1.0):
         cause, margin = "exploding", total / EXPLODED[0][0]
     else:
         return
+    change = f"grows {total:.2g}-fold" if total > 1 else f"shrinks to {total:.2g} of itself"
     yield Finding(
         cause,
         where,
-        f"from {where} the error's norm changes by {total:.2g}, {typical:.2g} in the median {unit}",
+        f"the error's norm {change} over {len(factors)} {unit}s, by {typical:.2g} in the median",
         {"total": total, "rate": typical, f"{unit}s": len(factors)},
-        "certain" if margin > 100 else "likely" if margin > 3 else "possible",
-        "what comes back from a layer is a product of as many factors as lie behind it, "
-        "and in a healthy network they stay near 1",
+        "certain" if margin > 30 else "likely" if margin > 1.5 else "possible",
+        f"it is a product of one factor a {unit}, and in a healthy network they stay near 1",
     )

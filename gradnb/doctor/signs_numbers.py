@@ -126,6 +126,7 @@ def underflow(subject, run, scaled, scale):
         g, true = data_part(run, name), data_part(scaled, name).astype(float) / scale
         there = np.isfinite(true) & (true != 0)
         wrong = np.abs(g[there] - true[there]) > LOST * np.abs(true[there])
+        wrong |= np.abs(true[there]) < np.finfo(g.dtype).tiny  # has no full precision any more
         lost = float(wrong.mean()) if there.any() else 0.0
         if lost > FLUSHED and (worst is None or lost > worst[1]):
             worst = name, lost, size(true)
@@ -135,8 +136,8 @@ def underflow(subject, run, scaled, scale):
     yield Finding(
         "underflow",
         name,
-        f"{lost:.0%} of its gradient's entries are lost to rounding at 0; without underflow its "
-        f"norm is {norm:.2g}",
+        f"{lost:.0%} of its gradient's entries are 0 or below the normal range of their type; "
+        f"without underflow its norm is {norm:.2g}",
         {"lost": lost, "norm": norm, "scale": scale},
         "certain",
         "the same pass with room below shows them",

@@ -15,6 +15,7 @@ from gradnb.doctor.report import Finding
 
 NUDGE = 0.1  # of a parameter's unit
 SMALL = 5e-3  # of the loss: what a nudge along the gradient may still win at rest
+SOME = 1e-6  # the loss's unit where shuffled targets say nothing, and it is near 0
 FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
 FLAT = 1e-3  # of the loss: curvature, and what a nudge changes, on a plateau
@@ -35,8 +36,10 @@ class Rest:
             w = subject.values(name)
             fan_in = w.shape[0] if w.ndim > 1 else w.size
             self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
-        self.ignorant = abs(run.loss if shuffled is None else shuffled)
-        self.scale = max(self.ignorant, abs(run.loss), 5e-324)
+        self.informed = shuffled is not None and shuffled != run.loss
+        self.ignorant = abs(shuffled if self.informed else run.loss)
+        least = 5e-324 if self.informed else SOME
+        self.scale = max(self.ignorant, abs(run.loss), least)
         self.gradients = self._with_decay(run.gradients)
         self.slope = self._slope(self.gradients) / scale
 
@@ -66,7 +69,7 @@ class Rest:
     @property
     def fitted(self):
         """Whether the loss is a small part of what it is for shuffled targets."""
-        return abs(self.loss) <= FITTED * self.ignorant
+        return self.informed and abs(self.loss) <= FITTED * self.ignorant
 
     def moved_gradient(self, move):
         """Return the flat gradient, in units, after a flat move in units."""
@@ -108,7 +111,7 @@ def penalty(subject, run, rest):
         if total < 0.1 * norm:
             yield Finding(
                 "penalty",
-                "",
+                "all weights",
                 f"the data's gradient has the norm {norm:.2g}, with the penalty's {total:.2g} "
                 "remains",
                 {"data": norm, "total": total},
@@ -130,7 +133,7 @@ def penalty(subject, run, rest):
             strength = against / square
             yield Finding(
                 "penalty",
-                "",
+                "all weights",
                 f"the gradient points against the weights (cosine {against / length:.3f}), "
                 f"as if {kind} of {strength:.2g} balanced it",
                 {"cosine": against / length, "strength": strength, "data": norm},
@@ -162,7 +165,7 @@ def at_rest(rest):
     iterations = 6 if rest.count > LARGE_MODEL else 20
     (low, down), (high, _) = extremes(rest.moved_gradient, rest.count, iterations, rng)
     slope = {"slope": rest.slope, "lowest": low, "highest": high}
-    bent = max(-low, high) / rest.scale
+    bent = max(abs(low), abs(high)) / rest.scale
     if bent < FLAT:
         yield Finding(
             "plateau",

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradnb.doctor.observation import rms
 from gradnb.doctor.report import Finding
 
+NOTED, MANY = 0.25, 0.4  # of a layer's units, silent, and far from firing
+FAR = 3.0  # times what the units that fire receive
 DEVIATIONS = 2.2  # half of the units of a deep layer may be silent by chance; this is beyond it
 FEW = 8  # examples: with fewer, a silent unit may have been unlucky
 FLAT = 0.01  # of the largest slope
 
 
 def dead(subject, run):
-    """Yield the layer with most units that give 0 on the whole batch."""
+    """Yield the layer with most units that give 0 on the whole batch.
+
+    In deep layers half of the units may be silent by chance. Beyond chance is a larger share, or
+    units that are far from firing: by several times what the others receive.
+    """
     worst = None
     for stage in run.stages:
         if stage.kind != "relu":
             continue
         x, h = (a.reshape(-1, a.shape[-1]) for a in (stage.input, stage.output))
         silent = np.all(h == 0, axis=0) & np.any(x < 0, axis=0)  # what receives nothing is not dead
-        share, units = float(silent.mean()), silent.size
+        share = float(silent.mean())
         if worst is None or share > worst[1]:
-            worst = stage, share, units
+            worst = stage, share, silent, x
     if worst is None:
         return
-    stage, share, units = worst
-    limit = min(0.99, 0.5 + DEVIATIONS * 0.5 / units**0.5)
-    examples = stage.output[..., 0].size
-    if share <= limit or (examples < FEW and share < 1):
+    stage, share, silent, x = worst
+    examples, units = x.shape
+    chance = min(0.99, 0.5 + DEVIATIONS * 0.5 / units**0.5)
+    usual = rms(x[:, ~silent]) if not silent.all() else 0.0
+    far = float(np.mean(silent & (x.max(axis=0) < -FAR * usual)))
+    if share < NOTED or (examples < FEW and share < 1):
         return
+    beyond = share > chance or far > MANY
     few = examples < 2 * FEW and share < 1
     yield Finding(
-        cause="dead",
-        where=str(stage),
-        says=f"{round(share * units)} of {units} units give 0 on all {examples} examples",
-        evidence={"share": share, "units": units, "examples": examples, "limit": limit},
-        sure="certain" if share == 1 else "possible" if few else "likely",
-        why="a unit that is 0 everywhere gets no gradient"
-        + ("" if share == 1 else f", and chance leaves at most {limit:.0%} silent"),
+        "dead",
+        str(stage),
+        f"{round(share * units)} of {units} units give 0 on all {examples} examples",
+        {"share": share, "far": far, "units": units, "examples": examples, "chance": chance},
+        "certain" if share == 1 else "possible" if few else "likely",
+        "a unit that is 0 everywhere gets no gradient"
+        if share == 1
+        else f"{far:.0%} are far from firing, and chance leaves up to {chance:.0%} silent",
+        weight="cause" if beyond else "note",
     )
 
 

@@ -56,12 +56,17 @@ def symmetric(subject, run):
     if worst is None:
         return
     name, distinct, residual, units = worst
-    one = f"all but {residual:.1g} of it has rank one" if residual <= ALIKE else ""
-    copies = f"{distinct} of its {units} units are distinct" if distinct < units else ""
+    units_say = (
+        f"its {units} units are copies of one"
+        if distinct == 1
+        else f"only {distinct} of its {units} units are different"
+        if distinct < units
+        else f"its {units} units are multiples of one"
+    )
     yield Finding(
         cause="symmetric",
         where=name,
-        says=" and ".join(filter(None, (copies, one))),
+        says=units_say + (f"; its rank is 1, to {residual:.1g}" if residual <= ALIKE else ""),
         evidence={"distinct": distinct, "units": units, "beyond rank one": residual},
         sure="certain" if distinct == 1 else "likely",
         why="equal units get equal gradients where the next layer weighs them equally, "

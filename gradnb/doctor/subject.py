@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 
 from gradnb import checks
-from gradnb.doctor.observation import Run, Stage, kind_of
+from gradnb.doctor.observation import CONTAINER, Run, Stage, kind_of
 from gradnb.doctor.preserved import preserved
 from gradnb.layers import BatchNorm1d, LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
 from gradnb.network import RNN, Residual
@@ -38,7 +38,7 @@ class Subject:
     rows : int
         How many examples the batch has.
     dtype : dtype
-        Of the parameters.
+        Of the parameters; the narrowest, where they differ.
     """
 
     def __init__(self, model, loss, x, y):
@@ -55,7 +55,7 @@ class Subject:
         self.rows = check_batch(x, y)
         self.names, self.unasked = list(self._named), {}
         self.buffers = {name: p.grad.copy() for name, p in self._named.items()}
-        self.dtype = np.result_type(*[p.data.dtype for p in self._named.values()])
+        self.dtype = min((p.data.dtype for p in self._named.values()), key=lambda d: d.itemsize)
         self.training = model.training
 
     @contextlib.contextmanager
@@ -81,6 +81,15 @@ class Subject:
         self._random.rewind()
         x, y = self._batch(rows)
         return float(self.loss(self.model(x), y))
+
+    def loss_at(self, prediction, rows):
+        """Return the loss of a prediction for the first `rows` examples."""
+        return float(self.loss(prediction, self._batch(rows)[1]))
+
+    def again(self, stage, x):
+        """Return what a stage's module makes of another input, or None if it cannot be asked."""
+        self._random.rewind()
+        return dict(self.model.named_modules())[stage.name].forward(x)
 
     def shuffled_loss(self, prediction):
         """Return the loss against the targets in another order, or None without an order."""
@@ -152,17 +161,18 @@ class Subject:
                 for key, value in vars(module).items()
                 if any(value is p for p in self._named.values())
             }
-            if not own and next(module.named_children(), None):
-                continue
-            hook = _recorder(stages, name, own, id(module) in bypassed)
+            container = not own and next(module.named_children(), None) is not None
+            hook = _recorder(stages, name, own, id(module) in bypassed, container)
             watching.callback(module.register_forward_hook(hook).remove)
             watching.enter_context(_backward_recorded(module, name, stages))
         return stages
 
 
-def _recorder(stages, name, weights, bypassed):
+def _recorder(stages, name, weights, bypassed, container):
     def record(module, inputs, output):
         kind = next((kind for one, kind in KINDS if isinstance(module, one)), None)
+        if container:
+            kind = CONTAINER
         if kind is None:
             kind = "other" if weights else kind_of(inputs[0], output)
         label = type(module).__name__
