@@ -175,7 +175,54 @@ def test_a_wrong_backward(dtype):
     model.insert(2, Wrong())
     report = diagnose(model, CRITERION, *digits(dtype))
     assert report.cause == "wrong backward"
-    assert report.primary.where == "0.bias"
+    assert report.primary.where == "backward of 2 (Wrong)"
+
+
+class WrongBlock(nn.Module):
+    """The layers in it are right, and what it does between them is not."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.first, self.second = layers
+
+    def forward(self, x):
+        return self.second(WrongScale.apply(self.first(x)))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.2])
+def test_the_place_of_a_wrong_backward(p):
+    x, y = digits()
+    model = chain(64, 32, 32, 10, activation=nn.Tanh)
+    model[2] = WrongBlock(nn.Dropout(p), model[2])
+    assert diagnose(model, CRITERION, x, y).primary.where == "backward of 2 (WrongBlock)" or p
+    assert diagnose(model, CRITERION, x, y).cause == "wrong backward"
+    model = convolutions().eval()
+    model.insert(4, Wrong())
+    report = diagnose(model, CRITERION, x.reshape(-1, 1, 8, 8), y)
+    assert report.primary.where == "backward of 4 (Wrong)"
+    report = diagnose(chain(64, 10), lambda q, t: WrongScale.apply(CRITERION(q, t)), x, y)
+    assert report.primary.where == "backward of the loss"
+
+
+def test_a_module_is_asked_again_by_itself():
+    from gradnb.doctor.torch_subject import TorchSubject
+
+    x = digits()[0].reshape(-1, 8, 8)
+    model = nn.Sequential(
+        *(nn.Conv1d(8, 4, 3, padding=1), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Dropout(0.5)),
+        *(nn.LSTM(8, 4), nn.Identity()),
+    )
+    model[5].forward = lambda pair: pair[0]
+    subject = TorchSubject(model, nn.MSELoss(), x, torch.zeros(64, 4, 4))
+    with subject.untouched():
+        run = subject.run()
+        for stage in run.stages:
+            again = subject.again(stage, stage.input)
+            if stage.name == "3":  # its random numbers are those after other ones
+                assert again is None
+            elif stage.label != "Identity":
+                np.testing.assert_allclose(again, stage.output, rtol=1e-5, atol=1e-7)
+                assert not np.allclose(subject.again(stage, stage.input + 1), stage.output)
 
 
 class Detached(nn.Module):

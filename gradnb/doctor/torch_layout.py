@@ -55,36 +55,26 @@ def layout(module, array, last=None):
     `last` is an array and the function that put it in order: one of the same shape lies alike.
     """
     if isinstance(module, torch.nn.RNNBase):
-        return _as_it_is if module.batch_first else time_second
+        return as_it_is if module.batch_first else time_second
     if isinstance(module, CHANNELS_LAST):
-        return _as_it_is
+        return as_it_is
     if isinstance(module, CHANNELS_FIRST) or array.ndim > 3:
         return channels_last
     if last is not None and last[0].shape == array.shape:
         return last[1]
-    return _as_it_is
+    return as_it_is
 
 
-def _as_it_is(array):
+def as_it_is(array):
+    """Return the array."""
     return array
 
 
-def parameters(model):
-    """Return the floating-point parameters by name, each once, or refuse the model."""
-    named = dict(model.named_parameters())
-    for name, p in named.items():
-        if torch.nn.parameter.is_lazy(p):
-            raise ValueError(f"model must be initialised, but {name} has no shape; run it once")
-        if p.is_complex():
-            raise TypeError(f"model must have real parameters, but {name} is of type {p.dtype}")
-        if p.is_inference():
-            raise ValueError(
-                f"model must be differentiable, but {name} was made in torch.inference_mode()"
-            )
-    named = {name: p for name, p in named.items() if p.is_floating_point()}
-    if not named:
-        raise ValueError(f"model must have parameters, got a {type(model).__name__} without")
-    return named
+def undo(order, array):
+    """Return the array that `order` has put in order as it was."""
+    if order is channels_last:
+        return np.moveaxis(array, -1, 1) if array.ndim > 2 else array
+    return order(array)
 
 
 def tensors(value):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from gradnb.doctor.observation import Stage, kind_of
-from gradnb.doctor.torch_layout import layout, matrix, tensors
+from gradnb.doctor.observation import CONTAINER, Stage, kind_of
+from gradnb.doctor.torch_gradients import keep_gradient
+from gradnb.doctor.torch_layout import as_it_is, layout, matrix, tensors
 from gradnb.measure import as_array
 
 NORMS = (torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)
@@ -29,6 +31,15 @@ KINDS = (
 LISTS = (torch.nn.ParameterList, torch.nn.ParameterDict)
 FUNCTIONS = {"relu": "relu", "relu6": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
 FUNCTIONS |= dict.fromkeys(("clamp", "clamp_min", "hardtanh", "threshold"))  # it depends
+
+
+@dataclass
+class Use(Stage):
+    """The use of a module, and how to put what it receives and gives in order."""
+
+    orders: tuple = (as_it_is, as_it_is)
+    dtype: torch.dtype | None = None
+    repeats: bool | None = None  # whether it gives the same when it is asked again, once known
 
 
 class Watch:
@@ -52,7 +63,7 @@ class Watch:
     def __init__(self, model, names):
         self.stages, self.leaves = [], []
         self._model, self._names = model, names
-        self._open, self._running, self._last = False, [], None
+        self._open, self._running, self._last, self._input = False, [], None, None
 
     @contextlib.contextmanager
     def attached(self):
@@ -81,11 +92,11 @@ class Watch:
                 for p in holder.parameters(recurse=False)
                 if id(p) in self._names
             }
-            if own or len(lists) == len(list(module.children())):
-                before = functools.partial(self._before, name, own)
-                handle = module.register_forward_pre_hook(before, with_kwargs=True)
-                hooks.callback(handle.remove)
-                hooks.callback(module.register_forward_hook(self._after).remove)
+            container = not own and len(lists) < len(list(module.children()))
+            before = functools.partial(self._before, name, own, CONTAINER if container else "")
+            handle = module.register_forward_pre_hook(before, with_kwargs=True)
+            hooks.callback(handle.remove)
+            hooks.callback(module.register_forward_hook(self._after).remove)
 
     def adopt(self, names):
         """Give parameters that a module uses without running their owner to that module's stage."""
@@ -102,12 +113,13 @@ class Watch:
                     stage.weights[name] = matrix(modules[owner], as_array(p))
                     used.add(name)
 
-    def _before(self, name, own, module, args, kwargs):
+    def _before(self, name, own, kind, module, args, kwargs):
         given = next(tensors((*args, *kwargs.values())), None)
         if given is None or not self._open:
-            stage = Stage(name, type(module).__name__, "other", np.zeros(0), np.zeros(0))
+            stage = Use(name, type(module).__name__, kind, np.zeros(0), np.zeros(0))
         else:
-            stage = self._entered(name, module, given)
+            array = self._entered(name, as_array(given))
+            stage = Use(name, type(module).__name__, kind, array, array)
         stage.weights = dict(own)
         if self._open:
             self._running.append((module, stage))
@@ -117,29 +129,31 @@ class Watch:
             kwargs = {key: alone if v is given else v for key, v in kwargs.items()}
         else:
             alone = given
+        order = self._layout(module, stage.input)
         if self._open and alone is not None:
-            _keep_gradient(alone, stage, "error_in", self._layout(module, stage.input))
+            keep_gradient(alone, stage, "error_in", order)
             self.leaves += [t for t in (given, alone) if t.is_leaf and t.requires_grad]
-        stage.input = self._layout(module, stage.input)(stage.input)
+            stage.orders, stage.dtype = (order, as_it_is), alone.dtype
+        stage.input = order(stage.input)
         return args, kwargs
 
-    def _entered(self, name, module, given):
-        """Return a new stage; where its input is not the output before, add one between the two."""
-        array = as_array(given)
+    def _entered(self, name, array):
+        """Return a copy of an input; where it is not the output before, add a stage for that."""
         if self._last is not None:
             before, output, order = self._last
-            if output.shape == array.shape and output.dtype == array.dtype:
-                if np.array_equal(output, array, equal_nan=array.dtype.kind == "f"):
-                    array = output
-                else:
-                    array = array.copy()
-                    kind = kind_of(output, array)
-                    label = "in between" if kind == "other" else kind
-                    between = f"{before} → {name}"
-                    self.stages.append(Stage(between, label, kind, order(output), order(array)))
-                    self._last = name, array, order
-        array = array if self._last and array is self._last[1] else array.copy()
-        return Stage(name, type(module).__name__, "other", array, array)
+            if _equal(output, array):
+                array = output
+            elif output.shape == array.shape and output.dtype == array.dtype:
+                array = array.copy()
+                kind = kind_of(output, array)
+                label = "in between" if kind == "other" else kind
+                between = f"{before} → {name}"
+                self.stages.append(Stage(between, label, kind, order(output), order(array)))
+                self._last = name, array, order
+        if self._last is None or array is not self._last[1]:
+            array = self._input if _equal(self._input, array) else array.copy()
+        self._input = array
+        return array
 
     def _alone(self, module, given, has_own):
         """Return the input as a tensor that only this module has, so that its gradient is its own.
@@ -165,12 +179,14 @@ class Watch:
     def _finished(self, module, stage, given):
         if given is None:
             return
-        array = as_array(given).copy()
+        array = as_array(given)
+        same = self._last is not None and _equal(self._last[1], array)
+        array = self._last[1] if same else array.copy()
         order = self._layout(module, array)
-        stage.output = order(array)
-        kind = next((kind for one, kind in KINDS if isinstance(module, one)), None)
+        stage.output, stage.orders = order(array), (stage.orders[0], order)
+        kind = stage.kind or next((kind for one, kind in KINDS if isinstance(module, one)), None)
         stage.kind = kind or ("other" if stage.weights else kind_of(stage.input, stage.output))
-        _keep_gradient(given, stage, "error_out", order)
+        keep_gradient(given, stage, "error_out", order)
         self.stages.append(stage)
         self._last = stage.name, array, order
 
@@ -181,7 +197,8 @@ class Watch:
         """
         name = getattr(function, "__name__", "").strip("_")
         given = next(tensors((*args, *kwargs.values())), None) if name in FUNCTIONS else None
-        inside = self._running and _is_torchs(self._running[-1][0])
+        inside = self._running and self._running[-1][1].kind != CONTAINER
+        inside = inside and _is_torchs(self._running[-1][0])
         if given is None or inside or not self._open:
             return function(*args, **kwargs)
         array = as_array(given).copy()
@@ -192,7 +209,7 @@ class Watch:
             order = self._layout(None, output)
             before = f"after {self._last[0]}" if self._last else ""
             stage = Stage(before, name, kind, order(array), order(output))
-            _keep_gradient(result, stage, "error_out", order)
+            keep_gradient(result, stage, "error_out", order)
             self.stages.append(stage)
             self._last = stage.name, output, order
         return result
@@ -212,32 +229,10 @@ class _Functions(TorchFunctionMode):
         return self._watch.called(function, args, kwargs or {})
 
 
+def _equal(a, b):
+    floating = b.dtype.kind == "f"
+    return a is not None and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=floating)
+
+
 def _is_torchs(module):
     return type(module).__module__.startswith("torch.nn.")
-
-
-def _keep_gradient(tensor, stage, which, order):
-    """Have the gradient that arrives at a tensor added to what the stage has of it."""
-    if not tensor.requires_grad:
-        return
-
-    def keep(gradient):
-        arrived, there = order(as_array(gradient).copy()), getattr(stage, which)
-        setattr(stage, which, arrived if there is None else there + arrived)
-
-    tensor.register_hook(keep)
-
-
-def mark_bypassed(stages, passes_input):
-    """Mark zero weights that an error gets around: it is there before them.
-
-    Whether it arrives at the model's input, ``passes_input()`` tells, or None; that is asked only
-    if need be. Steps in time are not got around.
-    """
-    for i, stage in enumerate(stages):
-        if stage.kind != "recurrent" and any(not w.any() for w in stage.matrices.values()):
-            before = [s.error_out for s in stages[:i] if s.error_out is not None]
-            stage.bypassed = any(e.any() for e in before)
-            if not stage.bypassed:
-                arrives = passes_input()
-                stage.bypassed = not before if arrives is None else arrives

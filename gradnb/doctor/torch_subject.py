@@ -7,13 +7,14 @@ import contextlib
 import numpy as np
 import torch
 
-from gradnb import checks
 from gradnb.doctor.observation import Run
 from gradnb.doctor.subject import check_batch
-from gradnb.doctor.torch_gradients import differentiated, times
-from gradnb.doctor.torch_layout import channels_last, from_matrix, matrix, parameters
+from gradnb.doctor.torch_again import asked, is_repeated
+from gradnb.doctor.torch_checks import loss_function, numbers, parameters, scalar
+from gradnb.doctor.torch_gradients import differentiated, mark_bypassed, times, wide
+from gradnb.doctor.torch_layout import channels_last, from_matrix, matrix
 from gradnb.doctor.torch_preserved import preserved
-from gradnb.doctor.torch_stages import Watch, mark_bypassed
+from gradnb.doctor.torch_stages import Use, Watch
 from gradnb.measure import as_array
 
 FEW = 8  # examples on which double precision is tried
@@ -46,12 +47,7 @@ class TorchSubject:
 
     def __init__(self, model, loss, x, y):
         self.model, self.loss = model, loss
-        checks.function("loss", loss, "(prediction, target) -> scalar tensor")
-        if callable(getattr(loss, "backward", None)):
-            raise TypeError(
-                "loss must be a function of tensors, as torch.nn.MSELoss() is, for a PyTorch "
-                f"model; got {loss!r}, which has a backward() of its own"
-            )
+        loss_function(loss)
         self._named = parameters(model)
         modules = dict(model.named_modules())
         self._owner = {name: modules[name.rpartition(".")[0]] for name in self._named}
@@ -91,17 +87,35 @@ class TorchSubject:
         x, y = self._begin(rows)
         return self._loss_of(self._predict(x), y).item()
 
-    def shuffled_loss(self, prediction):
-        """Return the loss against the targets in another order, or None without an order.
+    def loss_at(self, prediction, rows):
+        """Return the loss of a prediction for the first `rows` examples."""
+        return self._loss_at(prediction, rows, slice(None))
 
-        The model is left as the pass before has left it: a loss may look for something there.
-        """
+    def shuffled_loss(self, prediction):
+        """Return the loss against the targets in another order, or None without an order."""
         if not isinstance(self._y, torch.Tensor) or self.rows < 2:
             return None
-        y = self._y.detach().clone()
         order = torch.from_numpy(np.random.default_rng(0).permutation(self.rows))
+        return self._loss_at(prediction, None, order.to(self._y.device))
+
+    def _loss_at(self, prediction, rows, order):
+        """Let the model run first where the loss looks for something that it leaves."""
+        x, y = self._begin(rows)
+        self._predict(x)
         prediction = torch.tensor(prediction, device=self._device)
-        return self._loss_of(prediction, y[order.to(y.device)]).item()
+        return self._loss_of(prediction, y[order] if isinstance(y, torch.Tensor) else y).item()
+
+    def again(self, stage, x):
+        """Return what a stage's module makes of another input, or None if it cannot be asked.
+
+        It can if it gives the same for the same input: dropout does not, nor what has several.
+        """
+        module = dict(self.model.named_modules()).get(stage.name)
+        if module is None or not isinstance(stage, Use):
+            return None
+        if stage.repeats is None:
+            stage.repeats = is_repeated(module, stage, self._kept)
+        return asked(module, stage, x, self._kept) if stage.repeats else None
 
     def gradients(self, rows=None):
         """Return the gradient of every parameter by name, without the stages."""
@@ -121,7 +135,7 @@ class TorchSubject:
             run = self._run(x, y, rows, scale, looker.leaves, looker.looking())
         looker.adopt(name for name in self.names if name not in self._missing)
         mark_bypassed(looker.stages, self._error_passes_input)
-        run.stages = looker.stages
+        run.modules = looker.stages
         return run
 
     def _run(self, x, y, rows, scale, leaves, looking=None):
@@ -166,7 +180,7 @@ class TorchSubject:
         """Go on in double precision, until `untouched` ends; say whether that is possible."""
         before = self._x, self._y
         self._kept.widen()
-        self._x, self._y = _wide(self._x), _wide(self._y)
+        self._x, self._y = wide(self._x), wide(self._y)
         with contextlib.suppress(Exception):  # a narrower type may be written down somewhere
             self.run(rows=FEW, watch=False)
             if self._precise:
@@ -192,20 +206,12 @@ class TorchSubject:
         return x.detach().clone().requires_grad_(x.requires_grad), y
 
     def _predict(self, x):
-        prediction = self.model(x)
-        if not isinstance(prediction, torch.Tensor):
-            raise TypeError(f"model(x) must be a tensor, got {type(prediction).__name__}")
-        if not prediction.is_floating_point():
-            raise TypeError(f"model(x) must be of a floating-point type, got {prediction.dtype}")
+        prediction = numbers(self.model(x))
         self._device = prediction.device
         return prediction
 
     def _loss_of(self, prediction, y):
-        loss = self.loss(prediction, y)
-        if not isinstance(loss, torch.Tensor):
-            raise TypeError(f"loss must return a scalar tensor, got {type(loss).__name__}")
-        if loss.numel() != 1:
-            raise ValueError(f"loss must return a scalar tensor, got shape {tuple(loss.shape)}")
+        loss = scalar(self.loss(prediction, y))
         self._precise = loss.dtype == prediction.dtype == torch.float64
         return loss
 
@@ -241,8 +247,3 @@ class TorchSubject:
         """Return by name what there is of some gradients."""
         found = zip(names, gradients, strict=False)  # those of inputs come last
         return {name: self._array(name, g) for name, g in found if g is not None}
-
-
-def _wide(value):
-    floating = isinstance(value, torch.Tensor) and value.is_floating_point()
-    return value.double() if floating else value
