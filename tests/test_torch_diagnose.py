@@ -322,6 +322,21 @@ def test_functional_activations(relu, p):
     assert "fc2" in report.primary.where
 
 
+def test_what_is_between_two_layers_was_copied():
+    class Masked(nn.Sequential):
+        def forward(self, x):
+            h = self[0](x)
+            return self[2](self[1](h * (h > 0)))
+
+    between = stages(
+        Masked(nn.Linear(64, 32), nn.Hardtanh(0, 0.1, inplace=True), nn.Linear(32, 10))
+    )
+    assert [s.name for s in between] == ["0", "0 → 1", "1", "2"]
+    assert between[1].kind == "relu"
+    np.testing.assert_array_equal(between[1].output, np.maximum(between[0].output, 0))
+    assert between[1].output.max() > 0.1
+
+
 @pytest.mark.parametrize("function", [torch.tanh, torch.sigmoid, torch.Tensor.tanh_])
 def test_functional_saturation(function):
     torch.manual_seed(0)
@@ -397,6 +412,10 @@ def test_zeros_behind_an_embedding_block():
     assert cause(model, CRITERION, x, y) == "healthy"
     nn.init.zeros_(model[2].weight)
     assert cause(model, CRITERION, x, y) == "zero weights"
+    model[2] = Shortcut(nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 32))
+    model[4] = nn.Linear(32, 3)
+    nn.init.zeros_(model[2].branch[2].weight)
+    assert cause(model, CRITERION, x, y) == "healthy"
 
 
 class Shared(nn.Module):
@@ -523,6 +542,11 @@ def test_sequences_stand_as_batch_time_features(kind):
     assert cause(Recurrent(kind, False), x=x, y=digits()[1]) == "healthy"
 
 
+def test_states_that_forget_everything():
+    x, y = digits()
+    assert cause(Recurrent(nn.RNN, True, scale=0.0), x=x.reshape(-1, 8, 8), y=y) == "zero weights"
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_vanishing_through_time(batch_first):
     x, y = digits()
@@ -555,6 +579,13 @@ def test_a_convolutional_network():
     model[4].weight.data[:] = model[4].weight.data[:1]
     model[4].bias.data[:] = 0
     assert cause(model, x=x, y=y) == "symmetric"
+
+
+def test_signals_have_their_channels_last():
+    layers = nn.Conv1d(8, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Linear(24, 10)
+    seen = stages(nn.Sequential(*layers), digits()[0].reshape(-1, 8, 8))
+    assert [s.output.shape for s in seen[:4]] == [(64, 6, 4)] * 3 + [(64, 24)]
+    assert seen[2].error_out.shape == seen[3].error_in.shape == (64, 6, 4)
 
 
 @pytest.mark.parametrize(
@@ -632,6 +663,9 @@ def test_reparametrised_weights(norm):
     torch.manual_seed(0)
     model = nn.Sequential(norm(nn.Linear(64, 32)), nn.Tanh(), nn.Linear(32, 10))
     assert unchanged(model, lambda: cause(model)) == "healthy"
+    seen = stages(model)
+    assert [s.name for s in seen] == ["0", "1", "2"]
+    assert len(seen[0].weights) > 1
 
 
 class Counting(nn.Module):
@@ -688,6 +722,34 @@ def test_where_double_precision_is_not_possible():
     torch.manual_seed(0)
     model = SinglePrecision()
     assert unchanged(model, lambda: cause(model)) == "healthy"
+
+
+def test_a_loss_in_single_precision_is_no_double_precision():
+    from gradnb.doctor.torch_subject import TorchSubject
+
+    for loss, wide in ((CRITERION, True), (lambda p, t: CRITERION(p.float(), t), False)):
+        subject = TorchSubject(chain(64, 10), loss, *digits())
+        with subject.untouched():
+            assert subject.widen() == wide
+            assert subject.run().gradients["0.weight"].dtype == (float if wide else np.float32)
+
+
+def test_a_loss_may_work_in_place():
+    assert cause(chain(64, 32, 10), lambda p, t: CRITERION(p.mul_(2), t)) == "healthy"
+
+
+def test_frozen_parameters_are_not_moved():
+    from gradnb.doctor.torch_subject import TorchSubject
+
+    model = chain(64, 32, 10)
+    model[0].weight.requires_grad_(False)
+    subject = TorchSubject(model, CRITERION, *digits())
+    before = {name: subject.values(name) for name in subject.names}
+    with subject.shifted({name: np.ones_like(w) for name, w in before.items()}):
+        moved = [name for name in subject.names if (subject.values(name) != before[name]).any()]
+        np.testing.assert_allclose(subject.values("2.weight"), before["2.weight"] + 1)
+    assert moved == ["0.bias", "2.weight", "2.bias"]
+    assert all((subject.values(name) == before[name]).all() for name in subject.names)
 
 
 def test_new_tensors_follow_into_double_precision():
@@ -794,8 +856,8 @@ def trained(model, steps=3):
         optimizer.zero_grad()
         CRITERION(model(digits()[0]), digits()[1]).backward()
         optimizer.step()
-    for p in optimizer.param_groups[0]["params"]:
-        p.requires_grad_(p.grad is not None)
+    if isinstance(model, Everything):
+        model.first.bias.requires_grad_(True)
     return model
 
 
