@@ -112,7 +112,7 @@ def test_nothing_changes(dtype, mode):
     assert (x.tobytes(), y.tobytes()) == given
 
 
-@pytest.mark.parametrize("call", [*range(1, 12), 20, 30])
+@pytest.mark.parametrize("call", [*range(1, 12), 15, 20, 25])
 def test_nothing_changes_when_it_fails_midway(call):
     model = network(Dropout(3), FailsAt(call))
     fill(model)

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "doctor/signs_rest": {"numpy", "doctor"},
     "doctor/signs_units": {"numpy", "doctor"},
     "doctor/signs_weights": {"numpy", "doctor"},
-    "doctor/subject": {"numpy", "doctor", "layers", "network"},
+    "doctor/subject": {"numpy", "differences", "doctor", "layers", "network"},
     "doctor/torch_again": {"numpy", "doctor", "measure", "torch"},
     "doctor/torch_checks": {"torch"},
     "doctor/torch_gradients": {"measure", "torch"},

@@ -662,6 +662,8 @@ def test_batch_norm_and_dropout_in_both_modes():
 def test_reparametrised_weights(norm):
     torch.manual_seed(0)
     model = nn.Sequential(norm(nn.Linear(64, 32)), nn.Tanh(), nn.Linear(32, 10))
+    for _ in range(100):  # the power iteration of the spectral norm takes its direction as given
+        model(digits()[0])
     assert unchanged(model, lambda: cause(model)) == "healthy"
     seen = stages(model)
     assert [s.name for s in seen] == ["0", "1", "2"]
@@ -704,7 +706,8 @@ def test_half_precision(dtype):
 def test_half_precision_underflows():
     x, y = digits(torch.float16)
     model = chain(64, 32, 10).half()
-    assert cause(model, lambda p, t: 1e-6 * CRITERION(p, t), x, y) == "underflow"
+    report = diagnose(model, lambda p, t: 1e-6 * CRITERION(p, t), x, y)
+    assert "underflow" in [f.cause for f in report.findings]
 
 
 class SinglePrecision(nn.Module):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-STEP = 1e-3
+STEP = 1e-4
 
 
-def extremes(gradient, n, iterations, rng):
+def extremes(gradient, here, iterations, rng):
     """Return the lowest and the highest curvature found, each with its direction.
 
     Lanczos' method looks for the extreme eigenvalues of the Hessian H in the space of v, Hv, H²v, …
-    and needs only products, Hv ≈ (g(h v) − g(−h v)) / 2h.
+    and needs only products, Hv ≈ (g(h v) − g(0)) / h.
 
     Parameters
     ----------
     gradient : callable
         ``gradient(move) -> ndarray``, the gradient after the parameters have moved, both flat.
-    n : int
-        Number of parameters.
+    here : ndarray
+        The gradient without a move.
     iterations : int
         Products to spend.
     rng : numpy.random.Generator
@@ -29,11 +29,12 @@ def extremes(gradient, n, iterations, rng):
     (low, direction), (high, direction)
         Each direction is flat and of length 1.
     """
+    n = len(here)
     v = rng.normal(size=n)
     basis, products = [v / np.linalg.norm(v)], []
     while True:
         v = basis[-1]
-        products.append((gradient(STEP * v) - gradient(-STEP * v)) / (2 * STEP))
+        products.append((gradient(STEP * v) - here) / STEP)
         if len(products) == min(iterations, n):
             break
         rest = products[-1].copy()

@@ -114,9 +114,10 @@ def _findings(subject, run, decay):
         flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     faults = []
     if not flushed:  # numbers that are lost would look like a fault
-        differences = signs_backward.Differences(subject, exact)
-        faults += signs_backward.wrong_backward(subject, run, differences)
-        faults += signs_backward.unreached(subject, seen, differences)
+        with subject.shifted(signs_backward.beside(subject)):
+            differences = signs_backward.Differences(subject, exact)
+            faults += signs_backward.wrong_backward(subject, run, differences)
+            faults += signs_backward.unreached(subject, seen, differences)
     found = [
         *flushed,
         *faults,
@@ -141,10 +142,10 @@ def _eval_mode(subject):
         yield Finding(
             "eval mode",
             "",
-            "the model is in evaluation mode, in which dropout and batch statistics are off",
+            "the model or a part of it is in evaluation mode, without dropout and batch statistics",
             {},
             "certain",
-            "model.training is False",
+            "training is False there",
             weight="note",
         )
 

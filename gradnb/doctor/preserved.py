@@ -38,8 +38,9 @@ class Contents:
     """
 
     def __init__(self, objects):
-        self._attributes, self._arrays, self._others = [], [], []
+        self._slots, self._attributes, self._arrays, self._others = [], [], [], []
         for thing in objects:
+            self._slots += [(thing, name, getattr(thing, name)) for name in _slots(thing)]
             attributes = getattr(thing, "__dict__", None)
             if not isinstance(attributes, dict):
                 continue
@@ -61,6 +62,8 @@ class Contents:
             if value or copy:
                 value.clear()
                 (value.extend if isinstance(value, list) else value.update)(copy)
+        for thing, name, value in self._slots:
+            setattr(thing, name, value)
 
 
 @contextlib.contextmanager
@@ -75,11 +78,29 @@ def preserved(objects):
 
 
 def held(holder):
-    """Yield what an object holds in its attributes, and a function in its closure."""
-    yield from (getattr(holder, "__dict__", None) or {}).values()
+    """Yield what an object and its class hold, also in a list or dict, and a function's closure."""
+    values = [*(getattr(holder, "__dict__", None) or {}).values()]
+    values += [getattr(holder, name) for name in _slots(holder)]
+    for cls in type(holder).__mro__:
+        values += [value for value in vars(cls).values() if isinstance(value, GENERATORS)]
+    for value in values:
+        yield value
+        if isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, (list, tuple, set)):
+            yield from value
     for cell in getattr(holder, "__closure__", None) or ():
         with contextlib.suppress(ValueError):  # an empty cell
             yield cell.cell_contents
+
+
+def _slots(thing):
+    """Yield the names of the attributes that stand in ``__slots__`` and are set."""
+    for cls in type(thing).__mro__:
+        names = cls.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if name not in ("__dict__", "__weakref__") and hasattr(thing, name):
+                yield name
 
 
 def _state(generator):

@@ -12,13 +12,13 @@ from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
 ROWS = 16  # examples on which differences are taken: the gradient is checked, not the data
-WRONG = 1e-3  # relative error of a derivative that rounding and kinks do not explain
+WRONG = 3e-4  # relative error of a derivative that rounding and kinks do not explain
 NOISE = 1e3  # roundings of the loss that a difference must exceed to say anything
 STEP, COARSE = 1e-6, 1e-2  # of the weights' size, in double and in lower precision
 ROUGH = 0.1  # the relative error that lower precision leaves possible
 BESIDE = 1e-3  # of the weights' size: how far from them derivatives are taken
 KINK = 0.1  # by how much of an error the slopes to both sides may differ
-SAME, ALIGNED, LARGER = 1e-3, 0.9, 1.25  # of a buffer, against the fresh gradient
+SAME, ALIGNED, LARGER, TWICE = 1e-3, 0.9, 1.25, 1.8  # of a buffer, against the fresh gradient
 STRAIGHT = 5.0  # times the fresh gradient: so much of one batch is rarely along another's
 FEW, MANY = (4, 8), 2.2  # the gradient of few examples is larger; of a sum, MANY times as large
 
@@ -26,7 +26,8 @@ FEW, MANY = (4, 8), 2.2  # the gradient of few examples is larger; of a sum, MAN
 class Differences:
     """Directional derivatives of the loss, one parameter at a time, without any backward pass.
 
-    They are taken a little beside the parameters, lest a ReLU's input of exactly 0 be in the way.
+    They are taken a little beside the parameters, lest a ReLU's input of exactly 0 be in the way:
+    it is for who calls to stay ``with subject.shifted(beside(subject))``.
     """
 
     def __init__(self, subject, exact):
@@ -34,34 +35,37 @@ class Differences:
         self.rows = min(ROWS, subject.rows)
         self.u = float(np.finfo(float if exact else subject.dtype).eps)
         self.step = STEP if exact else COARSE
-        values = {name: subject.values(name) for name in subject.names}
-        self.units = {name: unit(w) for name, w in values.items()}
-        self.beside = {
-            name: BESIDE * self.units[name] * direction(w.shape, i)
-            for i, (name, w) in enumerate(values.items())
-        }
-        with subject.shifted(self.beside):
-            self.run = subject.run(rows=self.rows)
+        self.run = subject.run(rows=self.rows)
 
     def slopes(self, name, seed, times=1.0):
         """Return a random direction, the slopes to the right and left along it, and their noise."""
-        v = direction(self.beside[name].shape, seed)
-        h = times * self.step * self.units[name]
-        with self.subject.shifted(self.beside):
-            with self.subject.shifted({name: h * v}):
-                above = self.subject.value(self.rows)
-            with self.subject.shifted({name: -h * v}):
-                below = self.subject.value(self.rows)
+        w = self.subject.values(name)
+        v, h = direction(w.shape, seed), times * self.step * unit(w)
+        with self.subject.shifted({name: h * v}):
+            above = self.subject.value(self.rows)
+        with self.subject.shifted({name: -h * v}):
+            below = self.subject.value(self.rows)
         noise = NOISE * self.u * max(abs(above), abs(below)) / (2 * h)
         return v, (above - self.run.loss) / h, (self.run.loss - below) / h, noise
 
 
+def beside(subject):
+    """Return a small random move of every parameter."""
+    values = {name: subject.values(name) for name in subject.names}
+    return {
+        name: BESIDE * unit(w) * direction(w.shape, i) for i, (name, w) in enumerate(values.items())
+    }
+
+
 def direction(shape, seed):
-    """Return a random direction, of rank one, which is drawn sooner: ⟨g, v⟩² is ‖g‖² on average."""
+    """Return a random direction v, for which ⟨g, v⟩² is ‖g‖² on average.
+
+    Of a matrix it has rank 4, and is drawn sooner than one of full rank.
+    """
     rng = np.random.default_rng(seed)
     if len(shape) != 2:
         return rng.normal(size=shape)
-    return np.multiply.outer(rng.normal(size=shape[0]), rng.normal(size=shape[1]))
+    return rng.normal(size=(shape[0], 4)) @ rng.normal(size=(4, shape[1])) / 2
 
 
 def unit(w):
@@ -100,11 +104,10 @@ def _culprit(subject, differences, wrong):
     if nothing in it is.
     """
     run = differences.run
-    with subject.shifted(differences.beside):
-        off = _off(lambda z: subject.loss_at(z, differences.rows), run.prediction, run.error)
-        if off > WRONG:
-            return "backward of the loss", off
-        faults = {s.name: _fault(subject, run, s) for s in run.modules}
+    off = _off(lambda z: subject.loss_at(z, differences.rows), run.prediction, run.error)
+    if off > WRONG:
+        return "backward of the loss", off
+    faults = {s.name: _fault(subject, run, s) for s in run.modules}
     faulty = [name for name, off in faults.items() if off > WRONG]
     for stage in reversed(run.modules):
         inner = any(name != stage.name and _is_in(name, stage.name) for name in faulty)
@@ -236,22 +239,32 @@ def not_zeroed(subject, run):
     """Yield buffers that hold more than one gradient.
 
     After a step of a sound loop they hold that of the batch before: another one than a fresh
-    gradient, and larger if that batch was small. So what is certain is a multiple of the fresh one;
-    otherwise it has to point the same way and be larger than the gradient of a few examples.
+    gradient, and larger if that batch was small. So what is certain is a whole multiple; otherwise
+    they must be larger in the very same direction, or than the gradient of a few examples.
     """
     held = {n: b for n, b in subject.buffers.items() if b is not None and n in run.gradients}
     buffer, fresh = _joined(held.values()), _joined(run.gradients[n] for n in held)
-    norm = size(fresh)
-    if not buffer.any() or not np.isfinite(buffer).all() or norm == 0:
-        return
-    along, ratio = float(buffer @ (fresh / norm)) / norm, size(buffer) / norm
-    evidence = {"ratio": ratio, "along": along}
-    says = f"the buffers hold {ratio:.3g} times the norm of a fresh gradient"
-    if along > 1.5 and size(buffer - along * fresh) < SAME * size(buffer):
+    norm, size_held = size(fresh), size(buffer)
+    if not np.isfinite(buffer).all():
         yield Finding(
             "not zeroed",
             ".grad",
-            f"{says}, and in its direction",
+            "the buffers hold numbers that are not finite, and a fresh gradient does not",
+            {},
+            "certain",
+            "what is added to nan stays nan",
+        )
+        return
+    if size_held == 0 or norm == 0:
+        return
+    along, ratio = float(buffer @ (fresh / norm)) / norm, size_held / norm
+    evidence = {"ratio": ratio, "along": along}
+    says = f"the buffers hold {ratio:.3g} times the norm of a fresh gradient"
+    if along > 1.5 and size(buffer - round(along) * fresh) < SAME * size_held:
+        yield Finding(
+            "not zeroed",
+            ".grad",
+            f"{says}, and nothing else",
             evidence | {"multiple": along},
             "certain",
             "what one backward pass leaves is one gradient, not a multiple of it",
@@ -259,18 +272,20 @@ def not_zeroed(subject, run):
         return
     if ratio < LARGER or _is_penalty(buffer - fresh, subject, held):
         return
-    few = max(size(_joined(subject.gradients(rows).values())) for rows in FEW)
-    aligned = along > ALIGNED and (size(buffer) > MANY * few or along > STRAIGHT)
+    few = size_held / max(size(_joined(subject.gradients(rows).values())) for rows in FEW)
+    same_way = along > ALIGNED * ratio and ratio > TWICE
+    beyond = same_way or (along > ALIGNED and few > MANY) or few > 2 * MANY or along > STRAIGHT
     yield Finding(
         "not zeroed",
         ".grad",
-        f"{says}, and {size(buffer) / few:.3g} times that of a few examples",
-        evidence | {"few": size(buffer) / few},
-        "likely" if aligned and size(buffer) > 2 * MANY * few else "possible",
-        "one batch rarely gives a gradient larger than its single examples do"
-        if aligned
+        f"{says}, {along / ratio:.0%} of it in its direction, and {few:.3g} times that of a few "
+        "examples",
+        evidence | {"few": few},
+        "likely" if beyond and few > MANY else "possible",
+        "one batch rarely gives so much more than another"
+        if beyond
         else "after a step they hold the gradient of the batch before, which may be larger",
-        weight="cause" if aligned else "note",
+        weight="cause" if beyond else "note",
     )
 
 

@@ -8,9 +8,9 @@ from gradnb.doctor.observation import size
 from gradnb.doctor.report import Finding
 
 # Pairs of a factor over all layers and one a layer; it takes both. Normalised layers may grow more.
-VANISHED = ((2e-3, 0.75), (2e-2, 0.15))
-EXPLODED = ((1e3, 1.1), (500.0, 1.25), (200.0, 1.6), (9.0, 3.0))
-NORMALISED = 20.0
+VANISHED = ((5e-3, 0.65), (2e-3, 0.75), (2e-2, 0.15))
+EXPLODED = ((40.0, 1.08), (9.0, 3.0))
+NORMALISED = 100.0
 
 
 def errors_by_layer(run):
@@ -45,7 +45,7 @@ def _judged(errors, where, unit, growth=1.0):
     # One layer may be drawn small on purpose, as the last: only what most layers do counts
     lasting = total / float(factors.min()) * typical
     if any(lasting < bound and typical < most for bound, most in VANISHED):
-        cause, margin = "vanishing", VANISHED[0][0] / lasting
+        cause, margin = "vanishing", VANISHED[1][0] / lasting
     elif any(
         total > growth * bound and min(total ** (1 / len(factors)), typical) > least
         for bound, least in EXPLODED

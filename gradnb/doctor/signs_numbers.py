@@ -121,7 +121,10 @@ def underflow(subject, run, scaled, scale):
     `scaled` is a run with the loss times `scale`, a power of two, or in a wider type. A backward
     pass is linear in the error, so but for underflow its gradients are the same, times `scale`.
     """
-    worst = None
+    worst, tiny = None, float(np.finfo(run.error.dtype).tiny)
+    largest = float(np.abs(run.error).max(initial=0))
+    if 0 < largest < tiny or 0 < abs(run.loss) < tiny:
+        worst = "the error at the output", 1.0, size(run.error)
     for name in run.gradients:
         g, true = data_part(run, name), data_part(scaled, name).astype(float) / scale
         there = np.isfinite(true) & (true != 0)
@@ -136,7 +139,7 @@ def underflow(subject, run, scaled, scale):
     yield Finding(
         "underflow",
         name,
-        f"{lost:.0%} of its gradient's entries are 0 or below the normal range of their type; "
+        f"{lost:.0%} of its entries are 0 or below the normal range of their type; "
         f"without underflow its norm is {norm:.2g}",
         {"lost": lost, "norm": norm, "scale": scale},
         "certain",

@@ -7,6 +7,8 @@ same predictions against shuffled targets, which is what a model scores that kno
 
 from __future__ import annotations
 
+from math import hypot
+
 import numpy as np
 
 from gradnb.doctor.curvature import extremes
@@ -20,8 +22,9 @@ FITTED = 0.02  # of the loss of shuffled targets
 FALLS = 2e-3  # of the loss: what a way down must win
 FLAT = 1e-3  # of the loss: curvature, and what a nudge changes, on a plateau
 BENT = 0.002  # of the highest curvature: what the lowest has below 0 at a saddle
+EXACT, GROWN = 0.9995, 0.05  # that cosine at rest, and the weights' size against new ones
 BALANCED = 0.9  # cosine between −g and what a penalty pulls with
-REACH = (0.1, 0.3, 1.0, 3.0)  # steps along a direction, in units
+REACH = (0.3, 1.0, 3.0)  # steps along a direction, in units
 LARGE_MODEL = 20_000  # parameters, from which on fewer products are spent
 
 
@@ -29,7 +32,7 @@ class Rest:
     """The loss around the parameters, in natural units."""
 
     def __init__(self, subject, run, decay, shuffled, scale=1.0):
-        self.subject, self.decay = subject, decay
+        self.subject, self.decay, self._times = subject, decay, scale
         self.loss = self._total(run.loss)
         self.units = {}
         for name in subject.names:
@@ -58,8 +61,8 @@ class Rest:
     def _total(self, loss):
         if not self.decay:
             return loss
-        squares = sum(size(self.subject.values(n)) ** 2 for n in self.subject.names)
-        return loss + 0.5 * self.decay * squares
+        length = hypot(*(size(self.subject.values(n)) for n in self.subject.names))
+        return loss + 0.5 * self.decay * length * length
 
     @property
     def at_rest(self):
@@ -82,6 +85,12 @@ class Rest:
         with self.subject.shifted(self._split(move)):
             return (self._total(self.subject.value()) - self.loss) / self.scale
 
+    @property
+    def here(self):
+        """The flat gradient, in units, without a move."""
+        flat = [self.units[n] * g.ravel() for n, g in self.gradients.items()]
+        return np.concatenate(flat) / self._times
+
     def _split(self, move):
         moves, start = {}, 0
         for name, g in self.gradients.items():
@@ -102,12 +111,12 @@ def penalty(subject, run, rest):
     points against it in all weights at once, and is not small itself, nothing else holds them.
     """
     data = {n: data_part(run, n) for n in run.gradients}
-    norm = sum(size(g) ** 2 for g in data.values()) ** 0.5
+    norm = hypot(*map(size, data.values()))
     if norm == 0:
         return
     told = run.direct or ({n: rest.decay * subject.values(n) for n in data} if rest.decay else {})
     if told:
-        total = sum(size(g + told.get(n, 0)) ** 2 for n, g in data.items()) ** 0.5
+        total = hypot(*(size(g + told.get(n, 0)) for n, g in data.items()))
         if total < 0.1 * norm:
             yield Finding(
                 "penalty",
@@ -119,24 +128,25 @@ def penalty(subject, run, rest):
                 "both are measured",
             )
         return
-    if rest.at_rest:  # near a saddle at 0, too, weights grow along the gradient
-        return
     matrices = {n: subject.values(n) for n in data if data[n].ndim > 1}
+    grown = hypot(*map(size, matrices.values())) > GROWN * hypot(
+        *(rest.units[n] * w.size**0.5 for n, w in matrices.items())
+    )
     for pull, kind in ((lambda w: w, "weight decay"), (np.sign, "an L1 penalty")):
-        against = square = length = 0.0
-        for name, w in matrices.items():
-            pulled = pull(w)
-            against -= float(np.vdot(data[name], pulled))
-            square, length = square + size(pulled) ** 2, length + size(data[name]) ** 2
-        length = (length * square) ** 0.5
-        if length and against > BALANCED * length:
-            strength = against / square
+        pulls = {n: pull(w) for n, w in matrices.items()}
+        lengths = hypot(*map(size, pulls.values())), hypot(*(size(data[n]) for n in pulls))
+        if not all(lengths):
+            continue
+        pulled, drawn = lengths
+        against = -sum(float(np.vdot(data[n] / drawn, w / pulled)) for n, w in pulls.items())
+        # Near a saddle at 0, too, weights grow along the gradient; and they are small then
+        if against > (EXACT if rest.at_rest else BALANCED) and (grown or not rest.at_rest):
             yield Finding(
                 "penalty",
                 "all weights",
-                f"the gradient points against the weights (cosine {against / length:.3f}), "
-                f"as if {kind} of {strength:.2g} balanced it",
-                {"cosine": against / length, "strength": strength, "data": norm},
+                f"the gradient points against the weights (cosine {against:.4f}), as if {kind} of "
+                f"{against * drawn / pulled:.2g} balanced it",
+                {"cosine": against, "strength": against * drawn / pulled, "data": norm},
                 "likely",
                 "no other force is known that holds all weights so; "
                 "pass weight_decay to be certain",
@@ -162,10 +172,12 @@ def at_rest(rest):
     if not rest.at_rest:
         return
     rng = np.random.default_rng(0)
-    iterations = 6 if rest.count > LARGE_MODEL else 20
-    (low, down), (high, _) = extremes(rest.moved_gradient, rest.count, iterations, rng)
+    iterations = 4 if rest.count > LARGE_MODEL else 20
+    (low, down), (high, _) = extremes(rest.moved_gradient, rest.here, iterations, rng)
     slope = {"slope": rest.slope, "lowest": low, "highest": high}
     bent = max(abs(low), abs(high)) / rest.scale
+    if bent < FLAT and rest.slope > FLAT / 10:
+        return  # the loss is large beside what is bent, as with targets in the thousands
     if bent < FLAT:
         yield Finding(
             "plateau",

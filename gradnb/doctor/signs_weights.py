@@ -11,7 +11,7 @@ NONE = 1e-10  # of a new network's weights: as good as 0
 ALIKE = 1e-3  # relative distance from rank one
 COPY, UNUSED = 1e-6, 1e-4  # relative size of a difference, and of weights, that is none
 COPIES = 0.5  # share of distinct units below which a layer is called symmetric
-LARGE, SMALL = 15.0, 3e-3  # root mean square of a normalised feature is 1
+LARGE, SMALL = 8.0, 3e-3  # root mean square of a normalised feature is 1
 
 
 def zero_weights(subject, run):
@@ -32,7 +32,7 @@ def zero_weights(subject, run):
         cause="zero weights",
         where=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
         says=f"{len(names)} of {sum(len(s.matrices) for s in run.layers)} weight matrices "
-        "hold nothing but zeros, and no error passes them",
+        "hold zeros, or as good as zeros, and no error passes them",
         evidence={"matrices": len(names)},
         sure="certain",
         why="zeros make the error before them 0"

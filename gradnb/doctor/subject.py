@@ -7,6 +7,7 @@ import contextlib
 import numpy as np
 
 from gradnb import checks
+from gradnb.differences import number
 from gradnb.doctor.observation import CONTAINER, Run, Stage, kind_of
 from gradnb.doctor.preserved import preserved
 from gradnb.layers import BatchNorm1d, LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
@@ -34,7 +35,7 @@ class Subject:
     unasked : dict of str to str
         Parameters that the backward pass cannot reach, with the reason.
     training : bool
-        Whether the model is in training mode.
+        Whether the model, and all in it, is in training mode.
     rows : int
         How many examples the batch has.
     dtype : dtype
@@ -54,9 +55,13 @@ class Subject:
         self._x, self._y = x, y
         self.rows = check_batch(x, y)
         self.names, self.unasked = list(self._named), {}
+        for name, p in self._named.items():
+            checks.same_shape(f"the .grad of {name}", p.grad, p.data.shape, "the parameter")
+            if not (p.data.flags.writeable and p.grad.flags.writeable):
+                raise ValueError(f"{name} must be writeable, data and grad; got a read-only array")
         self.buffers = {name: p.grad.copy() for name, p in self._named.items()}
         self.dtype = min((p.data.dtype for p in self._named.values()), key=lambda d: d.itemsize)
-        self.training = model.training
+        self.training = all(module.training for _, module in model.named_modules())
 
     @contextlib.contextmanager
     def untouched(self):
@@ -80,11 +85,11 @@ class Subject:
         """Return the loss, of all or of the first `rows` examples."""
         self._random.rewind()
         x, y = self._batch(rows)
-        return float(self.loss(self.model(x), y))
+        return number(self.loss(self.model(x), y), "loss")
 
     def loss_at(self, prediction, rows):
         """Return the loss of a prediction for the first `rows` examples."""
-        return float(self.loss(prediction, self._batch(rows)[1]))
+        return number(self.loss(prediction, self._batch(rows)[1]), "loss")
 
     def again(self, stage, x):
         """Return what a stage's module makes of another input, or None if it cannot be asked."""
@@ -96,7 +101,7 @@ class Subject:
         if not isinstance(self._y, np.ndarray) or self.rows < 2:
             return None
         order = np.random.default_rng(0).permutation(self.rows)
-        return float(self.loss(prediction, self._y[order]))
+        return number(self.loss(prediction, self._y[order]), "loss")
 
     def gradients(self, rows=None):
         """Return the gradient of every parameter by name, without the stages."""
@@ -111,7 +116,7 @@ class Subject:
         with contextlib.ExitStack() as watching:
             stages = self._watch(watching) if watch else []
             prediction = self.model(x)
-            loss = float(self.loss(prediction, y))
+            loss = number(self.loss(prediction, y), "loss")
             error = self.loss.backward()
             direct = {name: p.grad.copy() for name, p in self._named.items() if p.grad.any()}
             checks.same_shape("the gradient of the loss", error, prediction.shape, "the prediction")
@@ -152,56 +157,55 @@ class Subject:
 
     def _watch(self, watching):
         """Have each module leave a `Stage` in the list that is returned, in the order of use."""
-        stages = []
+        stages, names = [], {id(p): name for name, p in self._named.items()}
         branches = [m for _, m in self.model.named_modules() if isinstance(m, Residual)]
         bypassed = {id(m) for branch in branches for _, m in branch.named_modules()}
         for name, module in self.model.named_modules():
             own = {
-                f"{name}.{key}" if name else key: value.data
-                for key, value in vars(module).items()
-                if any(value is p for p in self._named.values())
+                names[id(value)]: value.data
+                for value in vars(module).values()
+                if id(value) in names
             }
             container = not own and next(module.named_children(), None) is not None
-            hook = _recorder(stages, name, own, id(module) in bypassed, container)
-            watching.callback(module.register_forward_hook(hook).remove)
-            watching.enter_context(_backward_recorded(module, name, stages))
+            passes = _recorded(module, name, stages, own, id(module) in bypassed, container)
+            watching.enter_context(_replaced(module, *passes))
         return stages
 
 
-def _recorder(stages, name, weights, bypassed, container):
-    def record(module, inputs, output):
-        kind = next((kind for one, kind in KINDS if isinstance(module, one)), None)
-        if container:
-            kind = CONTAINER
-        if kind is None:
-            kind = "other" if weights else kind_of(inputs[0], output)
-        label = type(module).__name__
-        stage = Stage(name, label, kind, inputs[0], output, weights=weights, bypassed=bypassed)
-        stages.append(stage)
+def _recorded(module, name, stages, weights, bypassed, container):
+    """Return the module's two passes, made to leave a `Stage` in the list."""
+    kind = next((kind for one, kind in KINDS if isinstance(module, one)), None)
+    kind = CONTAINER if container else kind
+    to, back, label = module.forward, module.backward, type(module).__name__
 
-    return record
+    def forward(x):
+        y = to(x)
+        what = kind or ("other" if weights else kind_of(x, y))
+        stages.append(Stage(name, label, what, x, y, weights=weights, bypassed=bypassed))
+        return y
 
-
-@contextlib.contextmanager
-def _backward_recorded(module, name, stages):
-    backward, own = module.backward, vars(module).get("backward")
-
-    def recorded(grad_output, input_grad=True):
+    def backward(grad_output, input_grad=True):
         given = np.array(grad_output)
-        result = backward(grad_output, input_grad)
+        result = back(grad_output, input_grad)
         for stage in stages:
             if stage.name == name:
                 stage.error_out, stage.error_in = given, result
         return result
 
-    vars(module)["backward"] = recorded
+    return forward, backward
+
+
+@contextlib.contextmanager
+def _replaced(module, forward, backward):
+    """Have a module use these passes: hooks would not see who calls ``forward`` directly."""
+    attributes = vars(module)
+    before = {key: attributes[key] for key in ("forward", "backward") if key in attributes}
+    attributes |= {"forward": forward, "backward": backward}
     try:
         yield
     finally:
-        if own is None:
-            del vars(module)["backward"]
-        else:
-            vars(module)["backward"] = own
+        del attributes["forward"], attributes["backward"]
+        attributes |= before
 
 
 def check_batch(x, y):

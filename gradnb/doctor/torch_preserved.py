@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import types
 
 import torch
 
@@ -99,16 +98,14 @@ def _without_compiled_code():
 
 
 def _holders(model, loss):
-    """Yield the modules of the model, and what the loss holds, modules or not, each once."""
-    parts = [model, loss, getattr(loss, "__self__", None), *held(loss)]
+    """Yield the modules of the model, the loss, and the modules that it holds, each once."""
+    inner = [loss, getattr(loss, "__self__", None), *held(loss)]
     if isinstance(loss, functools.partial):
-        parts += [loss.func, *loss.args, *loss.keywords.values(), *held(loss.func)]
-    found = {}
-    for part in parts:
+        inner += [loss.func, *loss.args, *loss.keywords.values(), *held(loss.func)]
+    found = {id(loss): loss}
+    for part in (model, *inner):
         if isinstance(part, torch.nn.Module):
             found |= {id(m): m for m in part.modules()}
-        elif not isinstance(part, (torch.Tensor, type, types.ModuleType)):
-            found[id(part)] = part
     return found.values()
 
 

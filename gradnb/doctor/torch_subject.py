@@ -37,7 +37,7 @@ class TorchSubject:
     unasked : dict of str to str
         Parameters that the backward pass does not reach, with the reason.
     training : bool
-        Whether the model is in training mode.
+        Whether the model, and all in it, is in training mode.
     rows : int
         How many examples the batch has.
     dtype : dtype
@@ -63,7 +63,7 @@ class TorchSubject:
         }
         types = [as_array(torch.empty(0, dtype=p.dtype)).dtype for p in self._named.values()]
         self.dtype = min(types, key=lambda t: t.itemsize)
-        self.training = model.training
+        self.training = all(module.training for module in model.modules())
         self._passes_input = self._divisible = None
 
     @contextlib.contextmanager
