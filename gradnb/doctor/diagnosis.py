@@ -108,10 +108,11 @@ def _findings(subject, run, decay):
     narrow = subject.dtype != np.float64
     exact = subject.widen() if narrow else True
     rest = signs_rest.Rest(subject, seen, decay, shuffled, scale)
-    if narrow and exact and not flushed and (rest.at_rest or signs_numbers.is_low(run)):
+    if narrow and exact and (rest.at_rest or signs_numbers.is_low(run)):
         seen, scale = subject.run(), 1.0  # what is left of a small gradient asks for every digit
-        rest = signs_rest.Rest(subject, seen, decay, shuffled)
-        flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
+        wide = signs_rest.Rest(subject, seen, decay, subject.shuffled_loss(seen.prediction))
+        rest = rest if flushed and rest.slope > wide.slope else wide
+        flushed = flushed or [*signs_numbers.underflow(subject, run, seen, scale)]
     faults = []
     if not flushed:  # numbers that are lost would look like a fault
         with subject.shifted(signs_backward.beside(subject)):
