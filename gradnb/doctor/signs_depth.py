@@ -15,7 +15,8 @@ NORMALISED = 100.0
 
 def errors_by_layer(run):
     """Return the layers that an error has reached, and its norm at the output of each."""
-    layers = [s for s in run.layers if s.error_out is not None and size(s.error_out) > 0]
+    layers = [s for s in run.layers if s.kind != "recurrent"]  # depth in time is another matter
+    layers = [s for s in layers if s.error_out is not None and size(s.error_out) > 0]
     return layers, np.array([size(s.error_out) for s in layers])
 
 
