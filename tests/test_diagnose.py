@@ -1,7 +1,10 @@
 """`diagnose`: it leaves no trace, refuses what it cannot examine, and says what it has measured."""
 
+import gc
 import json
 import random
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +29,8 @@ from gradnb import (
     mlp,
 )
 from gradnb.datasets import digits
+from gradnb.doctor import Diagnosis, Finding
+from gradnb.doctor.order import in_order
 from gradnb.doctor.remedies import REMEDIES
 from gradnb.init import constant, normal, orthogonal
 
@@ -238,6 +243,58 @@ def test_html_is_escaped():
     html = diagnose(model, CrossEntropyLoss(), *batch())._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+    odd = Finding("dead", "<i>", "<i>", {}, "certain", "<i>", "<i>")
+    html = Diagnosis([odd, replace(odd, weight="note")])._repr_html_()
+    assert "<i>" not in html
+    assert html.count("&lt;i&gt;") == 4 + 3
+
+
+def test_what_is_not_finite_is_spelt_in_plain_data():
+    x, y = batch()
+    x[0] = np.inf
+    data = diagnose(network(), CrossEntropyLoss(), x, y).to_dict()
+    assert data["loss"] == "nan"
+    json.dumps(data, allow_nan=False)
+
+
+def test_a_layer_that_writes_into_the_batch_does_not_reach_it():
+    class Writes(Module):
+        def forward(self, x):
+            x *= 2
+            return x
+
+        def backward(self, grad_output, input_grad=True):
+            return 2 * grad_output
+
+    x, y = batch()
+    given = x.tobytes()
+    diagnose(Sequential(Writes(), *network()), CrossEntropyLoss(), x, y)
+    assert x.tobytes() == given
+
+
+def finding(cause, sure="certain", **evidence):
+    return Finding(cause, "", "", evidence, sure, "")
+
+
+@pytest.mark.parametrize(
+    ("found", "first"),
+    [
+        (["saturated", "unscaled inputs"], "unscaled inputs"),
+        (["dead", "unscaled inputs"], "unscaled inputs"),
+        (["penalty", "saturated"], "saturated"),
+        (["vanishing", "dead"], "dead"),
+        (["vanishing", "saturated", "underflow"], "saturated"),
+        (["underflow"], "underflow"),
+        (["symmetric", "wrong backward"], "wrong backward"),
+        (["finished", "penalty"], "penalty"),
+        (["vanishing", "plateau"], "vanishing"),
+    ],
+)
+def test_the_root_is_told_before_what_follows_from_it(found, first):
+    rest = SimpleNamespace(at_rest=False, learned=False, is_large=False)
+    found = [finding(cause, overall=9.0, total=1e9, falls=1.0) for cause in found]
+    assert in_order(found, rest)[0].cause == first
+    assert in_order(found[::-1], rest)[0].cause == first
 
 
 def test_the_table_has_the_norms_of_a_plain_pass():
@@ -402,6 +459,7 @@ def test_memory_does_not_grow():
     def many(n):
         for _ in range(n):
             diagnose(model, loss, x, y)
+        gc.collect()
 
     many(5)
     tracemalloc.start()

@@ -112,9 +112,11 @@ def _findings(subject, run, decay):
     exact = subject.widen() if narrow else True
     rest = signs_rest.Rest(subject, seen, decay, shuffled, constant, scale)
     low = rest.at_rest or (signs_numbers.is_low(run) and not flushed)
-    if narrow and exact and low:
-        seen, scale = subject.run(), 1.0  # what is left of a small gradient asks for every digit
-        rest = signs_rest.Rest(subject, seen, decay, shuffled, constant)
+    if narrow and exact and low:  # what is left of a small gradient asks for every digit
+        seen, scale = subject.run(), 1.0
+        known = subject.shuffled_loss(seen.prediction), subject.loss_of_nothing(seen)
+        wide = signs_rest.Rest(subject, seen, decay, *known)
+        rest = rest if flushed and rest.slope > wide.slope else wide
         flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
     faults = []
     if not flushed:  # numbers that are lost would look like a fault

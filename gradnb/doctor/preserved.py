@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections import deque
+from collections import OrderedDict, deque
 
 import numpy as np
 
@@ -14,11 +14,11 @@ GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 class RandomState:
     """The random numbers to come: of NumPy, of Python, and of generators held by some objects."""
 
-    def __init__(self, objects):
+    def __init__(self, objects, kinds=GENERATORS):
         self._generators = {}
         for holder in objects:
-            for value in _held(holder):
-                if isinstance(value, GENERATORS):
+            for value in held(holder):
+                if isinstance(value, kinds):
                     self._generators[id(value)] = value
         self._states = [_state(g) for g in self._generators.values()]
         self._numpy, self._python = np.random.get_state(), random.getstate()  # noqa: NPY002
@@ -31,26 +31,35 @@ class RandomState:
         random.setstate(self._python)
 
 
+class Contents:
+    """What some objects hold now: their attributes, and what is in arrays and containers.
+
+    Attributes are bound again to what they were bound to, and what is in them, however deep, is as
+    it was.
+    """
+
+    def __init__(self, objects):
+        self._slots = [(o, name, getattr(o, name)) for o in objects for name in _slots(o)]
+        self._attributes = [(a, a.copy()) for a in map(_attributes, objects) if a is not None]
+        values = [value for thing in objects for value in held(thing)]
+        self._values = [(value, value.copy()) for value in values if _refillable(value)]
+
+    def restore(self):
+        """Put everything back."""
+        for now, before in self._attributes + self._values:
+            _refill(now, before)
+        for thing, name, value in self._slots:
+            setattr(thing, name, value)
+
+
 @contextlib.contextmanager
 def preserved(objects):
-    """Put back, whatever happens, what `objects` hold, to the bit; yield their random state.
-
-    Their attributes are bound again to what they were bound to, and arrays and containers among
-    these, however deep, have the same contents as before.
-    """
-    slots = [(o, name, getattr(o, name)) for o in objects for name in _slots(o)]
-    kept = [(a, a.copy()) for a in map(_attributes, objects) if a is not None]
-    contents = [(value, value.copy()) for o in objects for value in _held(o) if _refillable(value)]
-    random_state = RandomState(objects)
+    """Put back, whatever happens, what `objects` hold, to the bit; yield their random state."""
+    contents, random_state = Contents(objects), RandomState(objects)
     try:
         yield random_state
     finally:
-        for now, before in kept:
-            _refill(now, before)
-        for value, copy in contents:
-            _refill(value, copy)
-        for thing, name, value in slots:
-            setattr(thing, name, value)
+        contents.restore()
         random_state.rewind()
 
 
@@ -62,7 +71,7 @@ def _attributes(thing):
 def _refillable(value):
     if isinstance(value, np.ndarray):
         return value.flags.writeable
-    return type(value) in (list, dict, set, deque)
+    return type(value) in (list, dict, set, deque, OrderedDict)
 
 
 def _refill(value, copy):
@@ -70,12 +79,12 @@ def _refill(value, copy):
         value[...] = copy
     elif isinstance(value, list):
         value[:] = copy
-    else:
+    elif value or copy:
         value.clear()
         value.extend(copy) if isinstance(value, deque) else value.update(copy)
 
 
-def _held(holder):
+def held(holder):
     """Yield what an object, its class and a function's closure hold, also inside containers."""
     waiting = [*(_attributes(holder) or {}).values()]
     waiting += [getattr(holder, name) for name in _slots(holder)]

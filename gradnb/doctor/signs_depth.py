@@ -9,13 +9,15 @@ from gradnb.doctor.report import Finding
 
 # Pairs of a factor over all layers and one a layer; it takes both. Normalised layers may grow more.
 VANISHED = ((5e-3, 0.65), (2e-3, 0.75), (2e-2, 0.15))
+IN_TIME = (3e-4, 0.95)  # sequences are long, and all steps share their weights
 EXPLODED = ((40.0, 1.08), (9.0, 3.0))
 NORMALISED = 100.0
 
 
 def errors_by_layer(run):
     """Return the layers that an error has reached, and its norm at the output of each."""
-    layers = [s for s in run.layers if s.error_out is not None and size(s.error_out) > 0]
+    layers = [s for s in run.layers if s.kind != "recurrent"]  # depth in time is another matter
+    layers = [s for s in layers if s.error_out is not None and size(s.error_out) > 0]
     return layers, np.array([size(s.error_out) for s in layers])
 
 
@@ -44,7 +46,8 @@ def _judged(errors, where, unit, growth=1.0):
     total, typical = float(errors[0] / errors[-1]), float(np.median(factors))
     # One layer may be drawn small on purpose, as the last: only what most layers do counts
     lasting = total / float(factors.min()) * typical
-    if any(lasting < bound and typical < most for bound, most in VANISHED):
+    bounds = (IN_TIME,) if unit == "step" else VANISHED
+    if any(lasting < bound and typical < most for bound, most in bounds):
         cause, margin = "vanishing", VANISHED[1][0] / lasting
     elif any(
         total > growth * bound and min(total ** (1 / len(factors)), typical) > least

@@ -33,7 +33,7 @@ class Rest:
     """The loss around the parameters, in natural units."""
 
     def __init__(self, subject, run, decay, shuffled, constant, scale=1.0):
-        self.subject, self.decay, self._times = subject, decay, scale
+        self.subject, self.decay = subject, decay
         self.loss = self._total(run.loss)
         self.units = {}
         for name in subject.names:
@@ -45,8 +45,9 @@ class Rest:
         self.bound = min(self.ignorant, abs(constant))
         least = 5e-324 if self.informed else SOME
         self.scale = max(self.ignorant, abs(run.loss), least)
-        self.gradients = self._with_decay(run.gradients)
-        self.slope = self._slope(self.gradients) / scale
+        data = {n: data_part(run, n).astype(float) / scale for n in run.gradients}
+        self.gradients = self._with_decay({n: g + run.direct.get(n, 0) for n, g in data.items()})
+        self.slope = self._slope(self.gradients)
 
     def _slope(self, gradients):
         """Return what a nudge along the gradient wins, to first order, relative to the loss."""
@@ -101,7 +102,7 @@ class Rest:
     def here(self):
         """The flat gradient, in units, without a move."""
         flat = [self.units[n] * g.ravel() for n, g in self.gradients.items()]
-        return np.concatenate(flat) / self._times
+        return np.concatenate(flat)
 
     def _split(self, move):
         moves, start = {}, 0

@@ -7,6 +7,7 @@ import numpy as np
 from gradnb.doctor.differences import direction
 from gradnb.doctor.report import Finding
 
+FROZEN = "requires_grad is False"
 KINK = 0.1  # by how much of a slope the slopes to both sides may differ
 
 
@@ -25,22 +26,24 @@ def unreached(subject, run, differences):
             found[name] = f"the loss changes with it, at a rate of {slope:.2g}"
         elif _is_idle(name, subject, run):
             found[name] = "its layer gives the same without it"
-    frozen = {name for name, why in found.items() if why == "requires_grad is False"}
-    found = {name: why for name, why in found.items() if name not in frozen} or found
-    if not found:
-        return
-    order = [name for stage in run.stages for name in stage.weights]
-    last = max(found, key=lambda name: order.index(name) if name in order else -1)
-    yield Finding(
-        "unreached",
-        last,
-        f"the backward pass adds nothing to {len(found)} of {len(subject.names)} parameters; "
-        f"{last}: {found[last]}",
-        {"parameters": len(found)},
-        "certain",
-        "a difference of the loss does not need the backward pass, and a zero gradient has no "
-        "other cause here",
-    )
+    frozen = {name for name, why in found.items() if why == FROZEN}
+    order = {name: i for i, name in enumerate(n for stage in run.stages for n in stage.weights)}
+    for names, weight in ((found.keys() - frozen, "cause"), (frozen, "note")):
+        if not names:
+            continue
+        last = max(names, key=lambda name: (order.get(name, -1), name))
+        yield Finding(
+            "unreached",
+            last,
+            f"the backward pass adds nothing to {len(names)} of {len(subject.names)} parameters; "
+            f"{last}: {found[last]}",
+            {"parameters": len(names)},
+            "certain",
+            "fine if it is meant, as where only a part is trained"
+            if weight == "note"
+            else "a zero gradient has no other cause here",
+            weight=weight if len(frozen) < len(subject.names) else "cause",
+        )
 
 
 def _slope(differences, name):

@@ -124,7 +124,7 @@ class Subject:
             error = self.loss.backward()
             direct = {name: p.grad.copy() for name, p in self._named.items() if p.grad.any()}
             checks.same_shape("the gradient of the loss", error, prediction.shape, "the prediction")
-            self.model.backward(error * error.dtype.type(scale))
+            self.model.backward(np.ldexp(error, round(np.log2(scale))))
         gradients = {name: p.grad.copy() for name, p in self._named.items()}
         return Run(loss, prediction, error, gradients, direct, stages)
 
