@@ -2,7 +2,7 @@
 
 REMEDIES = {
     "nonfinite": "Mend the place where it arises. Clipping does not help: nan times 0 is nan.",
-    "wrong backward": "Check this layer's backward, with gradcheck, before anything else.",
+    "wrong backward": "Mend this backward, and check it with gradcheck, before anything else.",
     "unreached": "Use it in forward, mend the cut in the path back, or leave it out of the model.",
     "not zeroed": "Call zero_grad() before each backward pass, unless you sum batches on purpose.",
     "underflow": "Scale the loss and divide the gradients, or take a wider floating-point type.",

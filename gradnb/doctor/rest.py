@@ -19,7 +19,8 @@ SOME = 1e-6  # the loss's unit where shuffled targets say nothing, and it is nea
 STILL = 1e-5  # of the loss: what a nudge wins where descent has ended
 LEARNED = 0.9  # of the loss without knowledge: below it, something was learned; saddles have 0.96
 FITTED = 0.02  # of the loss without knowledge: so little is left at the end; healthy 0.03 and more
-PRODUCTS = ((2_000, 60), (20_000, 20), (inf, 4))  # parameters, up to which, and products to spend
+# (most parameters, products with the Hessian to spend): each costs a forward and a backward pass
+PRODUCTS = ((2_000, 60), (20_000, 20), (inf, 4))
 
 
 class Rest:
@@ -55,20 +56,14 @@ class Rest:
             fan_in = w.shape[0] if w.ndim > 1 else w.size
             self.units[name] = max(rms(w), 1 / max(fan_in, 1) ** 0.5)
         self.informed = shuffled is not None and shuffled != run.loss
-        self.ignorant = abs(shuffled if self.informed else run.loss)
-        self.bound = min(self.ignorant, abs(constant))
-        least = 5e-324 if self.informed else SOME
-        self.scale = max(self.ignorant, abs(run.loss), least)
+        unknowing = abs(shuffled if self.informed else run.loss)
+        self.bound = min(unknowing, abs(constant))
+        least = 5e-324 if self.informed else SOME  # never 0: it is divided by
+        self.scale = max(unknowing, abs(run.loss), least)
         data = {n: data_part(run, n).astype(float) / scale for n in run.gradients}
         self.gradients = self._with_decay({n: g + run.direct.get(n, 0) for n, g in data.items()})
-        self.slope = self._slope(self.gradients)
-
-    def _slope(self, gradients):
-        """Return what a nudge along the gradient wins, to first order, in units of the loss."""
-        return (
-            sum(NUDGE * self.units[n] * g.size**0.5 * size(g) for n, g in gradients.items())
-            / self.scale
-        )
+        gains = (self.units[n] * g.size**0.5 * size(g) for n, g in self.gradients.items())
+        self.slope = NUDGE * sum(gains) / self.scale
 
     def _with_decay(self, gradients):
         if not self.decay:

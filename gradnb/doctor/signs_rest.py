@@ -28,8 +28,8 @@ def fitted(rest):
             f"the loss is {rest.loss:.2g}, against {rest.bound:.2g} for predictions that ignore x",
             {"loss": rest.loss, "bound": rest.bound, "slope": rest.slope},
             "certain",
-            f"changing the weights by {NUDGE:.0%} along the gradient would lower it by about "
-            f"{rest.slope * rest.scale:.1g}",
+            f"the gradient is small, too: to first order, a change of the weights by {NUDGE:.0%} "
+            f"wins {rest.slope * rest.scale:.1g}",
         )
 
 

@@ -11,7 +11,7 @@ from gradnb.doctor.report import Finding
 NOTED = 0.25  # share of a layer's units, silent, that is told; from chance on it is a cause
 MANY = 0.4  # share of units far below 0 that is a cause by itself; healthy 0.33 at most
 FAR = 3.0  # times what the units that fire receive: so far below 0 a unit stays
-DEVIATIONS = 2.2  # from half, of units that are silent by chance; healthy 0.6, dead 2.5 and more
+DEVIATIONS = 2.2  # standard ones above half, in silent units; healthy 0.6, dead 2.5 and more
 FEW = 8  # examples: with fewer, a silent unit may have been unlucky
 FLAT = 0.01  # of the largest slope; saturated 1e-4 at most, healthy 0.2 and more
 
@@ -59,7 +59,7 @@ def dead(run):
         if share == 1
         else f"{far:.0%} of the units stay far below 0 on every example"
         if far > MANY
-        else f"among so few units, chance may silence up to {chance:.0%}",
+        else f"chance alone may silence up to {chance:.0%} of {units} units",
         weight="cause" if beyond else "note",
     )
 

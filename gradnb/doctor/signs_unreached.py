@@ -47,7 +47,8 @@ def unreached(subject, run, differences):
 
 
 def _counted(count, of):
-    return f"this one of {of} parameters" if count == 1 else f"this and {count - 1} more of {of}"
+    rest = " one" if count == 1 else f" and {count - 1} more"
+    return f"this{rest} of {of} parameters"
 
 
 def _slope(differences, name):
