@@ -30,8 +30,9 @@ from gradnb import (
 )
 from gradnb.datasets import digits
 from gradnb.doctor import Diagnosis, Finding
-from gradnb.doctor.order import in_order
+from gradnb.doctor.order import ORDER, in_order
 from gradnb.doctor.remedies import REMEDIES
+from gradnb.doctor.report import two_digits
 from gradnb.init import constant, normal, orthogonal
 
 
@@ -232,6 +233,20 @@ def test_a_report_is_text_and_html_and_plain_data():
     data = json.loads(json.dumps(report.to_dict()))
     assert data["cause"] == "dead"
     assert data["findings"][0]["evidence"]["share"] == 1
+
+
+def test_every_cause_has_a_remedy_a_place_and_a_line_in_the_documentation():
+    assert {*ORDER, "eval mode"} == REMEDIES.keys()
+    for cause in ORDER:
+        assert f'- ``"{cause}"``: ' in diagnose.__doc__
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1.04, "1"), (4.567, "4.6"), (527.2, "530"), (2e7, "2e+07"), (6.1e-4, "0.00061")],
+)
+def test_numbers_are_spoken_with_two_digits(value, text):
+    assert two_digits(value) == text
 
 
 def test_html_is_escaped():

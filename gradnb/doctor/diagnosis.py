@@ -72,10 +72,11 @@ def diagnose(model, loss, x, y, *, weight_decay=0.0):
     - ``"unscaled inputs"``: inputs far larger or smaller than 1;
     - ``"dead"``: ReLU units that give 0 for every example;
     - ``"symmetric"``: units that are copies or multiples of each other;
-    - ``"exploding"``, ``"vanishing"``: errors that grow or shrink through layers or time steps;
+    - ``"exploding"``: errors that grow on their way back, layer after layer or step after step;
     - ``"saturated"``: activations on their flat parts;
     - ``"penalty"``: a penalty that balances the gradient of the data term;
     - ``"saddle"``: the gradient is small, and there is a way down;
+    - ``"vanishing"``: errors that shrink on that way;
     - ``"plateau"``: the gradient is small, and so are all curvatures that were found.
 
     **certain** is what was measured far beyond what healthy networks show, **likely** what was

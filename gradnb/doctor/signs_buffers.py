@@ -10,7 +10,7 @@ from gradnb.doctor.report import Finding, two_digits
 # "Healthy" and the causes in these comments are those of tests/cases.py, with the seeds 0 to 9
 SAME = 1e-3  # relative difference between a buffer and a multiple, from rounding
 TWICE = 1.8  # fresh gradients' lengths: shorter is no sum; healthy 1.9 at most, not zeroed from 2
-ALIGNED = 0.9  # of a buffer, along the fresh gradient: the same direction
+ALIGNED = 0.9  # cosine with the fresh gradient, or part along it in lengths of that: the same way
 STRAIGHT = 5.0  # times the fresh gradient: so much of one batch is rarely along another's
 FEW = 4, 8  # examples, whose gradient is longer than that of a batch
 MANY = 2.2  # times the longest of these: so long is a sum; healthy 1.7 at most, not zeroed from 2.6
@@ -66,9 +66,8 @@ def _larger(subject, held, buffer, fresh):
     if ratio < TWICE or _is_penalty(buffer - fresh, subject, held):
         return None
     few = size(buffer) / max(size(_joined(subject.gradients(n).values())) for n in FEW)
-    aligned = along > ALIGNED
-    beyond = along > ALIGNED * ratio or (aligned and few > MANY)
-    beyond = beyond or few > 2 * MANY or along > STRAIGHT
+    along_it = along > ALIGNED * ratio or along > STRAIGHT
+    beyond = along_it or few > 2 * MANY or (few > MANY and along > ALIGNED)
     return Finding(
         "not zeroed",
         ".grad",

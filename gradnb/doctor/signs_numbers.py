@@ -118,7 +118,7 @@ def is_low(run):
 def underflow(run, scaled, scale):
     """Yield where a gradient's entries are lost below the smallest number of some type.
 
-    `scaled` is a run with the loss times `scale`, a power of two, or, with 1, in a wider type. A
+    `scaled` is a run with the loss times `scale`, a power of two, or in a wider type, with 1. A
     backward pass is linear in the error, so but for underflow its gradients are the same, times
     `scale`; in a wider type they are rounded otherwise, and only numbers near 0 count.
     """
@@ -145,8 +145,10 @@ def underflow(run, scaled, scale):
             {"lost": lost, "norm": norm, "scale": scale},
             "certain",
             "in double precision the same pass shows them"
-            if scale == 1
-            else f"with the loss multiplied by {scale:.2g} the same pass shows them",
+            if scaled.error.dtype != run.error.dtype
+            else f"with the loss multiplied by {scale:.2g} the same pass shows them"
+            if scale != 1
+            else "numbers so small have lost digits, or are lost in the next product",
         )
     elif run.error.dtype == np.float64 and 0 < abs(run.loss) < tiny:
         yield Finding(
