@@ -76,7 +76,7 @@ def diagnose(model, loss, x, y, *, weight_decay=0.0):
     - ``"saturated"``: activations on their flat parts;
     - ``"penalty"``: a penalty that balances the gradient of the data term;
     - ``"saddle"``: the gradient is small, and there is a way down;
-    - ``"vanishing"``: errors that shrink on that way;
+    - ``"vanishing"``: errors that shrink on their way back;
     - ``"plateau"``: the gradient is small, and so are all curvatures that were found.
 
     **certain** is what was measured far beyond what healthy networks show, **likely** what was

@@ -10,7 +10,7 @@ import numpy as np
 from gradnb.doctor.observation import data_part, size
 from gradnb.doctor.report import Finding, two_digits
 
-GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
+GROWS = 3.0  # outputs that grow by this factor a layer overflow in the end; drawn well, by about 1
 FLUSHED = 0.2  # share of a gradient's entries that the type has lost; in healthy networks 0
 LOST = 0.1  # the relative error with which an entry counts as lost
 LOW = 1e6  # times the smallest normal number: an error that starts there has little room
