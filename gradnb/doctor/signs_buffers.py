@@ -11,6 +11,7 @@ from gradnb.doctor.report import Finding, two_digits
 SAME = 1e-3  # relative difference between a buffer and a multiple, from rounding
 TWICE = 1.8  # fresh gradients' lengths: shorter is no sum; healthy 1.9 at most, not zeroed from 2
 ALIGNED = 0.9  # cosine with the fresh gradient, or part along it in lengths of that: the same way
+ACROSS = 0.1  # cosine from which on two gradients are related at all
 STRAIGHT = 5.0  # times the fresh gradient: so much of one batch is rarely along another's
 FEW = 4, 8  # examples, whose gradient is longer than that of a batch
 MANY = 2.2  # times the longest of these: so long is a sum; healthy 1.7 at most, not zeroed from 2.6
@@ -67,7 +68,8 @@ def _larger(subject, held, buffer, fresh):
         return None
     few = size(buffer) / max(size(_joined(subject.gradients(n).values())) for n in FEW)
     along_it = along > ALIGNED * ratio or along > STRAIGHT
-    beyond = along_it or few > 2 * MANY or (few > MANY and along > ALIGNED)
+    far = few > 2 * MANY and along > ACROSS * ratio
+    beyond = along_it or far or (few > MANY and along > ALIGNED)
     return Finding(
         "not zeroed",
         ".grad",
