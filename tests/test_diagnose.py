@@ -30,8 +30,9 @@ from gradnb import (
 )
 from gradnb.datasets import digits
 from gradnb.doctor import Diagnosis, Finding
-from gradnb.doctor.order import in_order
+from gradnb.doctor.order import ORDER, in_order
 from gradnb.doctor.remedies import REMEDIES
+from gradnb.doctor.report import two_digits
 from gradnb.init import constant, normal, orthogonal
 
 
@@ -224,14 +225,28 @@ def test_a_report_is_text_and_html_and_plain_data():
     text = str(report)
     assert text.splitlines()[0] == "Diagnosis: dead (certain)"
     assert "dead at 2 (ReLU): 16 of 16 units give 0 on all 32 examples" in text
-    assert f"remedy: {REMEDIES['dead']}" in text
-    assert all(len(line) <= 200 for line in text.splitlines())
+    assert f"remedy: {REMEDIES['dead']}" in " ".join(text.split())
+    assert all(len(line) <= 78 for line in text.splitlines())
     html = report._repr_html_()
     assert "<strong>dead</strong>" in html
     assert html.count("<tr>") == 1 + len(report.layers)
     data = json.loads(json.dumps(report.to_dict()))
     assert data["cause"] == "dead"
     assert data["findings"][0]["evidence"]["share"] == 1
+
+
+def test_every_cause_has_a_remedy_a_place_and_a_line_in_the_documentation():
+    assert {*ORDER, "eval mode"} == REMEDIES.keys()
+    for cause in ORDER:
+        assert f'- ``"{cause}"``: ' in diagnose.__doc__
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1.04, "1"), (4.567, "4.6"), (527.2, "530"), (2e7, "2e+07"), (6.1e-4, "0.00061")],
+)
+def test_numbers_are_spoken_with_two_digits(value, text):
+    assert two_digits(value) == text
 
 
 def test_html_is_escaped():

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-STEP = 1e-4
+STEP = 1e-4  # length of a move, in the parameters' units: short, and far above rounding
 
 
 def extremes(gradient, here, iterations, rng):
     """Return the lowest and the highest curvature found, each with its direction.
 
     Lanczos' method looks for the extreme eigenvalues of the Hessian H in the space of v, Hv, H²v, …
-    and needs only products, Hv ≈ (g(h v) − g(0)) / h.
+    and needs only products, Hv ≈ (g(h v) − g(0)) / h. After k products the extremes are those of H
+    within that space, so the true ones lie outside; after as many as there are parameters, they are
+    equal.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from gradnb.doctor import (
     signs_buffers,
     signs_depth,
     signs_numbers,
+    signs_penalty,
     signs_rest,
     signs_units,
     signs_unreached,
@@ -19,6 +20,7 @@ from gradnb.doctor import (
 from gradnb.doctor.differences import Differences, beside
 from gradnb.doctor.observation import size
 from gradnb.doctor.report import Diagnosis, Finding
+from gradnb.doctor.rest import Rest
 from gradnb.doctor.subject import Subject
 from gradnb.memory import keep_freed
 from gradnb.module import Module
@@ -39,13 +41,15 @@ def diagnose(model, loss, x, y, *, weight_decay=0.0):
     y : ndarray or tensor
         Its targets.
     weight_decay : float
-        The λ of the penalty λ/2 ‖θ‖² that the optimiser adds, if it does.
+        The λ of the penalty λ/2 ‖θ‖² whose gradient the optimiser adds, as `SGD` and `Adam` do.
+        Leave it at 0 for `AdamW`: it shrinks the weights past the gradient, and where it comes to
+        rest is no balance of two gradients.
 
     Returns
     -------
     Diagnosis
-        ``print`` it. Its `cause` is a key of `gradnb.doctor.remedies.REMEDIES`, or ``"healthy"``.
-        Parameters, their ``.grad``, buffers, modes and random states are as before.
+        ``print`` it. Its `cause` is one of those below, or ``"healthy"``. Parameters, their
+        ``.grad``, buffers, modes and random states are as before.
 
     Raises
     ------
@@ -56,11 +60,42 @@ def diagnose(model, loss, x, y, *, weight_decay=0.0):
 
     Notes
     -----
-    The causes are looked for in an order in which the root comes before what follows from it: what
-    is not finite, gradients that are not those of the loss, buffers, the number format, weights,
-    inputs, a penalty, activations, depth, and at last the landscape. What the batch does not show
-    cannot be found. See the chapters "A zero gradient is a symptom, not a verdict" and "Watch the
-    right number".
+    The causes, in the order in which they are told: roots before what follows from them.
+
+    - ``"nonfinite"``: nan or infinity, and the first place where it arises;
+    - ``"underflow"``: numbers too small for their type;
+    - ``"wrong backward"``: gradients that are not the slope of the loss;
+    - ``"unreached"``: parameters to which the backward pass adds nothing;
+    - ``"not zeroed"``: ``.grad`` holds more than one gradient;
+    - ``"finished"``: a minimum; the gradient is small, and no way down was found;
+    - ``"zero weights"``: matrices of zeros, which no error passes;
+    - ``"unscaled inputs"``: inputs far larger or smaller than 1;
+    - ``"dead"``: ReLU units that give 0 for every example;
+    - ``"symmetric"``: units that are copies or multiples of each other;
+    - ``"exploding"``: errors that grow on their way back, layer after layer or step after step;
+    - ``"saturated"``: activations on their flat parts;
+    - ``"penalty"``: a penalty that balances the gradient of the data term;
+    - ``"saddle"``: the gradient is small, and there is a way down;
+    - ``"vanishing"``: errors that shrink on their way back;
+    - ``"plateau"``: the gradient is small, and so are all curvatures that were found.
+
+    **certain** is what was measured far beyond what healthy networks show, **likely** what was
+    measured beyond it and could still have another reason, **possible** what healthy networks have
+    now and then. To find nothing is no proof of health: what this batch does not show cannot be
+    found, and nobody asks about the learning rate, the data or overfitting. "finished" and
+    "plateau" rest on some products with the Hessian, by Lanczos' method [1]_, which may miss a
+    direction that is nearly flat.
+
+    The model is run many times, with moved parameters, too. Hooks that a user has registered on a
+    PyTorch model run each time, and what they do outside of it is not undone.
+
+    See the chapters "A zero gradient is a symptom, not a verdict" and "Watch the right number".
+
+    References
+    ----------
+    .. [1] C. Lanczos, "An iteration method for the solution of the eigenvalue problem of linear
+       differential and integral operators", Journal of Research of the National Bureau of
+       Standards 45 (1950), 255-282.
 
     Examples
     --------
@@ -104,43 +139,54 @@ def _findings(subject, run, decay):
     broken = [*signs_numbers.not_finite(subject, run)]
     if broken:
         return broken + notes
-    shuffled, constant = subject.shuffled_loss(run.prediction), subject.loss_of_nothing(run)
-    scale = signs_numbers.room(run)
-    seen = subject.run(scale)  # with room below
-    flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
-    narrow = subject.dtype != np.float64
-    exact = subject.widen() if narrow else True
-    rest = signs_rest.Rest(subject, seen, decay, shuffled, constant, scale)
-    low = rest.at_rest or (signs_numbers.is_low(run) and not flushed)
-    if narrow and exact and low:  # what is left of a small gradient asks for every digit
-        seen, scale = subject.run(), 1.0
-        known = subject.shuffled_loss(seen.prediction), subject.loss_of_nothing(seen)
-        wide = signs_rest.Rest(subject, seen, decay, *known)
-        rest = rest if flushed and rest.slope > wide.slope else wide
-        flushed = [*signs_numbers.underflow(subject, run, seen, scale)]
-    faults = []
-    if not flushed:  # numbers that are lost would look like a fault
-        with subject.shifted(beside(subject)):
-            differences = Differences(subject, exact)
-            faults += signs_backward.wrong_backward(subject, run, differences)
-            faults += signs_unreached.unreached(subject, seen, differences)
+    seen, lost, rest, exact = _seen_closer(subject, run, decay)
     found = [
-        *flushed,
-        *faults,
+        *lost,
+        *([] if lost else _faults(subject, seen, exact)),  # lost numbers would look like a fault
         *signs_buffers.not_zeroed(subject, run),
-        *signs_weights.zero_weights(subject, run),
+        *signs_weights.zero_weights(run),
         *signs_weights.unscaled_inputs(subject, run),
-        *signs_weights.symmetric(subject, run),
-        *signs_units.dead(subject, run),
-        *signs_units.saturated(subject, run, seen),
-        *signs_depth.through_depth(subject, seen),
-        *signs_depth.through_time(subject, seen),
-        *signs_rest.penalty(subject, run, rest),
+        *signs_weights.symmetric(run),
+        *signs_units.dead(run),
+        *signs_units.saturated(run, seen),
+        *signs_depth.through_depth(seen),
+        *signs_depth.through_time(seen),
+        *signs_penalty.penalty(subject, run, rest),
         *signs_rest.fitted(rest),
     ]
     if not order.roots(found, rest):
         found += signs_rest.at_rest(rest)
     return order.in_order(found + notes, rest)
+
+
+def _seen_closer(subject, run, decay):
+    """Return a pass with room for small numbers, what `run` has lost, its `Rest`, and precision.
+
+    The room comes from multiplying the loss. What is left of a small gradient in a narrow type asks
+    for every digit: then it comes from double precision. The last value says whether the subject
+    computes in that now.
+    """
+    scale = signs_numbers.room(run)
+    seen = subject.run(scale)
+    lost = [*signs_numbers.underflow(run, seen, scale)]
+    rest = Rest(subject, seen, decay, scale)
+    if subject.dtype == np.float64:
+        return seen, lost, rest, True
+    exact = subject.widen()
+    if exact and (rest.at_rest or (signs_numbers.is_low(run) and not lost)):
+        seen = subject.run()
+        wide = Rest(subject, seen, decay)
+        rest = rest if lost and rest.slope > wide.slope else wide
+        lost = [*signs_numbers.underflow(run, seen, 1.0)]
+    return seen, lost, rest, exact
+
+
+def _faults(subject, seen, exact):
+    """Yield what differences of the loss say against the backward pass."""
+    with subject.shifted(beside(subject)):
+        differences = Differences(subject, exact)
+        yield from signs_backward.wrong_backward(subject, differences)
+        yield from signs_unreached.unreached(subject, seen, differences)
 
 
 def _eval_mode(subject):

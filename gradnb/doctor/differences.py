@@ -11,7 +11,7 @@ import numpy as np
 from gradnb.doctor.observation import rms
 
 ROWS = 16  # examples on which they are taken: the gradient is checked, not the data
-NOISE = 3e3  # roundings of the loss that a difference must exceed to say anything
+NOISE = 3e3  # roundings of the loss, which sums many, that a difference must exceed to count
 STEP, COARSE = 1e-6, 1e-2  # of the weights' size, in double and in lower precision
 BESIDE = 1e-3  # of the weights' size: how far from them derivatives are taken
 

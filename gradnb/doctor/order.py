@@ -9,8 +9,8 @@ ORDER = (
     *("finished", "zero weights", "unscaled inputs", "dead", "symmetric"),
     *("exploding", "saturated", "penalty", "saddle", "vanishing", "plateau"),
 )
-STEEP = 1e3  # a growth of errors that flat slopes do not explain
-DEEP = 0.01  # of the loss: a way down that is worth more than a healthy first layer
+STEEP = 1e3  # a growth of errors that large weights before flat slopes do not explain
+DEEP = 0.01  # of the loss: a way down that wins less is what vanishing leaves to the first layers
 
 
 def in_order(found, rest):
@@ -50,9 +50,7 @@ def _follows(f, others, rest):
         return rest.at_rest or (f.evidence["total"] <= STEEP and "saturated" in others)
     if f.cause == "unscaled inputs":  # small ones make the weights grow, and errors with them
         return f.evidence["overall"] < 1 and "exploding" in others
-    if f.cause == "saturated":
-        return rest.learned and "finished" in others
-    if f.cause == "vanishing":
+    if f.cause in ("saturated", "vanishing"):  # once all is learned, errors may well be small
         return rest.learned and "finished" in others
     if f.cause == "saddle":
         return f.evidence["falls"] < DEEP and "vanishing" in others

@@ -1,10 +1,10 @@
-"""The causes, in the order in which they are treated, and what helps against each."""
+"""What helps against each cause; in which order they are treated, `order` says."""
 
 REMEDIES = {
     "nonfinite": "Mend the place where it arises. Clipping does not help: nan times 0 is nan.",
-    "wrong backward": "Check this layer's backward, with gradcheck, before anything else.",
+    "wrong backward": "Mend this backward, and check it with gradcheck, before anything else.",
     "unreached": "Use it in forward, mend the cut in the path back, or leave it out of the model.",
-    "not zeroed": "Call zero_grad() before each backward pass.",
+    "not zeroed": "Call zero_grad() before each backward pass, unless you sum batches on purpose.",
     "underflow": "Scale the loss and divide the gradients, or take a wider floating-point type.",
     "zero weights": "Draw random weights; zeros are for biases.",
     "symmetric": "Draw random weights, or add noise: no optimiser tells equal units apart.",

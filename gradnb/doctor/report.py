@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from html import escape
+from textwrap import fill
 
 from gradnb.doctor.remedies import REMEDIES
 from gradnb.jsonlines import spelt
 
 HEALTHY = "healthy"
+WIDTH = 78  # columns of a printed report: as many as a page of the book shows
 
 
 @dataclass
@@ -24,9 +26,9 @@ class Finding:
     says : str
         The evidence in a sentence.
     evidence : dict of str to number
-        The numbers in it.
+        The numbers behind it, not rounded.
     sure : str
-        ``"certain"``, ``"likely"`` or ``"possible"``.
+        ``"certain"``, ``"likely"`` or ``"possible"``, as `diagnose` explains.
     why : str
         What makes it so sure, or what could still speak against it.
     remedy : str
@@ -95,9 +97,10 @@ class Diagnosis:
         for f in self.findings:
             head = f"{f.cause} at {f.where}" if f.where else f.cause
             if f.weight == "note":
-                lines.append(f"- note, {head}: {f.says}; {f.why}")
+                lines.append(_item_text(f"- note, {head}: {f.says}; {f.why}"))
                 continue
-            lines += [f"- {head}: {f.says}", f"  {f.sure}: {f.why}", f"  remedy: {f.remedy}"]
+            said = f"- {head}: {f.says}", f"  {f.sure}: {f.why}", f"  remedy: {f.remedy}"
+            lines += map(_item_text, said)
         return "\n".join([*lines, *self._table()])
 
     __repr__ = __str__
@@ -117,7 +120,7 @@ class Diagnosis:
         title = f"Diagnosis: {escape(self.cause)}"
         if self.primary:
             title += f" ({self.primary.sure})"
-        findings = "".join(map(_item, self.findings))
+        findings = "".join(map(_item_html, self.findings))
         head = "".join(
             f'<th scope="col">{h}</th>' for h in ("layer", "gradient", "weights", "error", "zeros")
         )
@@ -131,7 +134,17 @@ class Diagnosis:
         return f"<p><strong>{title}</strong></p><ul>{findings}</ul>{table}"
 
 
-def _item(f):
+def two_digits(value):
+    """Return a number as text, rounded to two digits, and without an exponent where it is short."""
+    return f"{float(f'{value:.2g}'):g}"
+
+
+def _item_text(text):
+    """Return a line of the report, broken where it is too long."""
+    return fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _item_html(f):
     head = f"<strong>{escape(f.cause)}</strong>{' at ' + escape(f.where) if f.where else ''}"
     if f.weight == "note":
         return f"<li>Note, {head}: {escape(f.says)}; {escape(f.why)}</li>"

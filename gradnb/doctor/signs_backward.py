@@ -8,13 +8,15 @@ from gradnb.doctor.differences import STEP
 from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
-WRONG = 1e-3  # relative error of a derivative that rounding and kinks do not explain
+# Relative error of a derivative that neither rounding nor kinks explain. In tests/cases.py, with
+# seeds 0 to 9, it is 0.06 and more where the pass is wrong, 3e-7 in health, and 1e-3 at one kink
+WRONG = 1e-3
 ROUGH = 0.1  # the same in lower precision
 KINK = 0.1  # by how much of an error the slopes to both sides may differ
-DIRECTIONS = range(4)
+DIRECTIONS = range(4)  # seeds of the directions that are tried
 
 
-def wrong_backward(subject, run, differences):
+def wrong_backward(subject, differences):
     """Yield parameters whose gradient is not the derivative of the loss."""
     wrong = {}
     for name, g in differences.run.gradients.items():
@@ -29,11 +31,12 @@ def wrong_backward(subject, run, differences):
     yield Finding(
         "wrong backward",
         where,
-        f"the gradient of {len(wrong)} of {len(differences.run.gradients)} parameters is not the "
-        f"slope of the loss; the first error from the output on is here, {error:.2g} of the norm",
+        f"{len(wrong)} of {len(differences.run.gradients)} gradients are not the slope of the "
+        f"loss; on the way back the fault begins here, with a relative error of {error:.2g}",
         {"parameters": len(wrong), "error": error},
         "certain",
-        "two step sizes and two random directions agree with each other, and not with backward",
+        "differences of the loss, along two random directions with two steps, agree with each "
+        "other, and not with backward",
     )
 
 

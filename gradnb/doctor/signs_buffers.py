@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from gradnb.doctor.observation import size
-from gradnb.doctor.report import Finding
+from gradnb.doctor.report import Finding, two_digits
 
-SAME, ALIGNED, TWICE = 1e-3, 0.9, 1.8  # of a buffer, against the fresh gradient
+# "Healthy" and the causes in these comments are those of tests/cases.py, with the seeds 0 to 9
+SAME = 1e-3  # relative difference between a buffer and a multiple, from rounding
+TWICE = 1.8  # fresh gradients' lengths: shorter is no sum; healthy 1.9 at most, not zeroed from 2
+ALIGNED = 0.9  # cosine with the fresh gradient, or part along it in lengths of that: the same way
+ACROSS = 0.1  # cosine from which on two gradients are related at all
 STRAIGHT = 5.0  # times the fresh gradient: so much of one batch is rarely along another's
-FEW, MANY = (4, 8), 2.2  # the gradient of few examples is larger; of a sum, MANY times as large
+FEW = 4, 8  # examples, whose gradient is longer than that of a batch
+MANY = 2.2  # times the longest of these: so long is a sum; healthy 1.7 at most, not zeroed from 2.6
 
 
 def not_zeroed(subject, run):
@@ -21,7 +26,6 @@ def not_zeroed(subject, run):
     """
     held = {n: b for n, b in subject.buffers.items() if b is not None and n in run.gradients}
     buffer, fresh = _joined(held.values()), _joined(run.gradients[n] for n in held)
-    norm, size_held = size(fresh), size(buffer)
     if not np.isfinite(buffer).all():
         yield Finding(
             "not zeroed",
@@ -31,33 +35,48 @@ def not_zeroed(subject, run):
             "certain",
             "what is added to nan stays nan",
         )
-        return
-    if size_held == 0 or norm == 0:
-        return
-    along, ratio = float(buffer @ (fresh / norm)) / norm, size_held / norm
-    evidence = {"ratio": ratio, "along": along}
-    says = f"the buffers hold {ratio:.3g} times the norm of a fresh gradient"
-    if along > 1.5 and size(buffer - round(along) * fresh) < SAME * size_held:
-        yield Finding(
-            "not zeroed",
-            ".grad",
-            f"{says}, and nothing else",
-            evidence | {"multiple": along},
-            "certain",
-            "what one backward pass leaves is one gradient, not a multiple of it",
-        )
-        return
-    if ratio < TWICE or _is_penalty(buffer - fresh, subject, held):
-        return
-    few = size_held / max(size(_joined(subject.gradients(rows).values())) for rows in FEW)
-    same_way = along > ALIGNED * ratio and ratio > TWICE
-    beyond = same_way or (along > ALIGNED and few > MANY) or few > 2 * MANY or along > STRAIGHT
-    yield Finding(
+    elif size(buffer) > 0 and size(fresh) > 0:
+        found = _multiple(buffer, fresh) or _larger(subject, held, buffer, fresh)
+        yield from [found] if found else []
+
+
+def _lengths(buffer, fresh):
+    """Return the buffer's length and its part along the fresh gradient, in lengths of that."""
+    norm = size(fresh)
+    return size(buffer) / norm, float(buffer @ (fresh / norm)) / norm
+
+
+def _multiple(buffer, fresh):
+    """Return the finding that a buffer is twice, thrice, … the fresh gradient, or None."""
+    _, along = _lengths(buffer, fresh)
+    if along < 1.5 or size(buffer - round(along) * fresh) >= SAME * size(buffer):
+        return None
+    return Finding(
         "not zeroed",
         ".grad",
-        f"{says}, {along / ratio:.0%} of it in its direction, and {few:.3g} times that of a few "
+        f"the buffers hold {round(along)} times a fresh gradient, and nothing else",
+        {"multiple": along},
+        "certain",
+        "what one backward pass leaves is one gradient, not a multiple of it",
+    )
+
+
+def _larger(subject, held, buffer, fresh):
+    """Return the finding that a buffer is longer than one gradient would be, or None."""
+    ratio, along = _lengths(buffer, fresh)
+    if ratio < TWICE or _is_penalty(buffer - fresh, subject, held):
+        return None
+    few = size(buffer) / max(size(_joined(subject.gradients(n).values())) for n in FEW)
+    along_it = along > ALIGNED * ratio or along > STRAIGHT
+    far = few > 2 * MANY and along > ACROSS * ratio
+    beyond = along_it or far or (few > MANY and along > ALIGNED)
+    return Finding(
+        "not zeroed",
+        ".grad",
+        f"the buffers are {two_digits(ratio)} times as long as a fresh gradient "
+        f"({along / ratio:.0%} along it), and {two_digits(few)} times as long as that of a few "
         "examples",
-        evidence | {"few": few},
+        {"times a fresh gradient": ratio, "part along it": along, "times that of few": few},
         "likely" if beyond and few > MANY else "possible",
         "one batch rarely gives so much more than another"
         if beyond

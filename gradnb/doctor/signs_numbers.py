@@ -8,17 +8,13 @@ from itertools import pairwise
 import numpy as np
 
 from gradnb.doctor.observation import data_part, size
-from gradnb.doctor.report import Finding
+from gradnb.doctor.report import Finding, two_digits
 
-GROWS = 3.0  # outputs that grow by this factor, layer after layer, are on their way to overflow
-FLUSHED = 0.2  # share of a gradient's entries that the type has lost
-OUTPUT = "the error at the output"
-LOW = 1e6  # times the smallest normal number: an error that starts there has little room
+GROWS = 3.0  # outputs that grow by this factor a layer overflow in the end; drawn well, by about 1
+FLUSHED = 0.2  # share of a gradient's entries that the type has lost; in healthy networks 0
 LOST = 0.1  # the relative error with which an entry counts as lost
-OUTPUT = "the error at the output"
 LOW = 1e6  # times the smallest normal number: an error that starts there has little room
-LOST = 0.1  # the relative error with which an entry counts as lost
-FLOOR = 1e3  # times the smallest normal number: below it a type loses digits
+OUTPUT = "the error at the output"
 
 
 def finite(array):
@@ -39,8 +35,8 @@ def not_finite(subject, run):
         yield Finding(
             cause="exploding",
             where=where,
-            says=f"outputs grow by a factor of {rate:.2g} a layer over {layers} layers, "
-            f"up to {largest:.2g}, and then overflow",
+            says=f"outputs grow {two_digits(rate)}-fold a layer over {layers} layers, to a norm of "
+            f"{largest:.2g}, and then overflow",
             evidence={"rate": rate, "layers": layers, "largest": largest},
             sure="certain",
             why="the growth is steady, layer after layer, before the first overflow",
@@ -51,7 +47,9 @@ def not_finite(subject, run):
         says=says,
         evidence={},
         sure="certain",
-        why="everything before it is finite",
+        why="it was there before anything was computed"
+        if where in ("x", *subject.names)
+        else "everything before it is finite",
     )
 
 
@@ -117,10 +115,10 @@ def is_low(run):
     return nothing or float(np.abs(run.error).max(initial=0)) < LOW * tiny
 
 
-def underflow(subject, run, scaled, scale):
+def underflow(run, scaled, scale):
     """Yield where a gradient's entries are lost below the smallest number of some type.
 
-    `scaled` is a run with the loss times `scale`, a power of two, or, with 1, in a wider type. A
+    `scaled` is a run with the loss times `scale`, a power of two, or in a wider type, with 1. A
     backward pass is linear in the error, so but for underflow its gradients are the same, times
     `scale`; in a wider type they are rounded otherwise, and only numbers near 0 count.
     """
@@ -137,17 +135,27 @@ def underflow(subject, run, scaled, scale):
         lost = float(wrong.mean()) if there.any() else 0.0
         if lost > FLUSHED and (worst is None or lost > worst[1]):
             worst = name, lost, size(true)
-    if worst is None and run.error.dtype == np.float64 and 0 < abs(run.loss) < tiny:
-        worst = OUTPUT, 1.0, size(run.error)  # for which there is no wider type
-    if worst is None:
-        return
-    name, lost, norm = worst
-    yield Finding(
-        "underflow",
-        name,
-        f"{lost:.0%} of its entries are 0 or below the normal range of their type; "
-        f"without underflow its norm is {norm:.2g}",
-        {"lost": lost, "norm": norm, "scale": scale},
-        "certain",
-        "the same pass with room below shows them",
-    )
+    if worst is not None:
+        name, lost, norm = worst
+        yield Finding(
+            "underflow",
+            name,
+            f"{lost:.0%} of its gradient's entries are 0 or inexact, as they are too small for "
+            f"their type; without underflow the norm is {norm:.2g}",
+            {"lost": lost, "norm": norm, "scale": scale},
+            "certain",
+            "in double precision the same pass shows them"
+            if scaled.error.dtype != run.error.dtype
+            else f"with the loss multiplied by {scale:.2g} the same pass shows them"
+            if scale != 1
+            else "numbers so small have lost digits, or are lost in the next product",
+        )
+    elif run.error.dtype == np.float64 and 0 < abs(run.loss) < tiny:
+        yield Finding(
+            "underflow",
+            OUTPUT,
+            f"the loss, {run.loss:.2g}, is below the normal range of double precision",
+            {"loss": run.loss},
+            "certain",
+            "there is no wider type here, and below this range numbers lose digits",
+        )

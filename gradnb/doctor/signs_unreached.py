@@ -8,7 +8,7 @@ from gradnb.doctor.differences import direction
 from gradnb.doctor.report import Finding
 
 FROZEN = "requires_grad is False"
-KINK = 0.1  # by how much of a slope the slopes to both sides may differ
+KINK = 0.1  # by how much of a slope the slopes to both sides may differ, else it is a kink
 
 
 def unreached(subject, run, differences):
@@ -35,15 +35,20 @@ def unreached(subject, run, differences):
         yield Finding(
             "unreached",
             last,
-            f"the backward pass adds nothing to {len(names)} of {len(subject.names)} parameters; "
-            f"{last}: {found[last]}",
+            f"the backward pass adds nothing to {_counted(len(names), len(subject.names))}: "
+            f"{found[last]}",
             {"parameters": len(names)},
             "certain",
             "fine if it is meant, as where only a part is trained"
             if weight == "note"
-            else "a zero gradient has no other cause here",
+            else "no other batch would change that",
             weight=weight if len(frozen) < len(subject.names) else "cause",
         )
+
+
+def _counted(count, of):
+    rest = " one" if count == 1 else f" and {count - 1} more"
+    return f"this{rest} of {of} parameters"
 
 
 def _slope(differences, name):

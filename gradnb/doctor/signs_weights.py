@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from gradnb.doctor.observation import rms, size
-from gradnb.doctor.report import Finding
+from gradnb.doctor.report import Finding, two_digits
 
+# "Healthy" and the causes in these comments are those of tests/cases.py, with the seeds 0 to 9
 NOTHING = 1e-6  # of what arrives: an error that is handed back as good as not at all
 NONE = 1e-10  # of a new network's weights: as good as 0
-ALIKE = 1e-3  # relative distance from rank one
+ALIKE = 1e-3  # relative distance from rank one; symmetric 3e-8 at most, healthy 0.6 and more
 COPY, UNUSED = 1e-6, 1e-4  # relative size of a difference, and of weights, that is none
-COPIES = 0.5  # share of distinct units below which a layer is called symmetric
-LARGE, SMALL = 8.0, 3e-3  # root mean square of a normalised feature is 1
+COPIES = 0.5  # share of distinct units below which a layer is symmetric; healthy 0.98 and more
+# Root mean square of a feature; that of a standardised one is 1, of healthy ones 0.5 to 2.6
+LARGE, SMALL = 8.0, 3e-3
 
 
-def zero_weights(subject, run):
+def zero_weights(run):
     """Yield weight matrices that are all 0."""
     found = [
         (stage, name)
@@ -33,15 +35,15 @@ def zero_weights(subject, run):
         cause="zero weights",
         where=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
         says=f"{len(names)} of {sum(len(s.matrices) for s in run.layers)} weight matrices "
-        "hold zeros, or as good as zeros, and no error passes them",
+        "are 0, or as good as 0, so that no error gets past them",
         evidence={"matrices": len(names)},
         sure="certain",
-        why="zeros make the error before them 0"
-        + ("; being the last layer it moves at the first step" if heals else ""),
+        why="on the way back the error is multiplied by these zeros"
+        + ("; the last layer alone leaves them at its first step" if heals else ""),
     )
 
 
-def symmetric(subject, run):
+def symmetric(run):
     """Yield hidden layers whose units are copies or multiples of each other."""
     worst = None
     for stage in run.layers:
@@ -62,16 +64,18 @@ def symmetric(subject, run):
         if distinct == 1
         else f"only {distinct} of its {units} units are different"
         if distinct < units
-        else f"its {units} units are multiples of one"
+        else f"the weights of its {units} units are multiples of each other, up to {residual:.1g}"
     )
     yield Finding(
         cause="symmetric",
         where=name,
-        says=units_say + (f"; its rank is 1, to {residual:.1g}" if residual <= ALIKE else ""),
+        says=units_say,
         evidence={"distinct": distinct, "units": units, "beyond rank one": residual},
         sure="certain" if distinct == 1 else "likely",
-        why="equal units get equal gradients where the next layer weighs them equally, "
-        "and compute one feature in any case",
+        why="copies compute one feature, and get equal gradients if the next layer weighs them "
+        "equally"
+        if distinct < units
+        else "whatever comes in, all receive a multiple of one and the same number",
     )
 
 
@@ -118,7 +122,10 @@ def unscaled_inputs(subject, run):
     largest, overall = float(columns[column]), rms(x)
     met = _met(first)
     if largest > LARGE and met > LARGE / 3:
-        says = f"feature {column} has a root mean square of {largest:.3g}, all have {overall:.3g}"
+        says = (
+            f"feature {column} (from 0 on) has a root mean square of {largest:.3g}, the whole of x "
+            f"{overall:.3g}"
+        )
     elif 0 < overall < SMALL and met < SMALL * 10:
         says = f"the inputs have a root mean square of {overall:.3g}"
     else:
@@ -127,11 +134,11 @@ def unscaled_inputs(subject, run):
     yield Finding(
         cause="unscaled inputs",
         where="x",
-        says=says + f", and the first layer gives {met:.3g}",
+        says=says + f"; the first layer makes {met:.3g} of it",
         evidence={"largest": largest, "overall": overall, "first layer": met},
         sure="certain" if factor > 3 else "likely",
         why="initial weights are drawn for inputs of about 1, "
-        f"and this is {factor:.2g} times beyond what passes for normal",
+        f"and this is {two_digits(factor)} times beyond what passes for normal",
     )
 
 

@@ -26,6 +26,8 @@ KINDS = (
 class Subject:
     """Run a model on a batch.
 
+    The signs know a model by these attributes and methods alone; `TorchSubject` has the same.
+
     Attributes
     ----------
     names : list of str
@@ -33,9 +35,9 @@ class Subject:
     buffers : dict of str to ndarray or None
         What ``.grad`` held when the examination began.
     unasked : dict of str to str
-        Parameters that the backward pass cannot reach, with the reason.
+        Parameters that the backward pass does not reach, with the reason; only PyTorch says so.
     training : bool
-        Whether the model, and all in it, is in training mode.
+        Whether the model and every module in it are in training mode.
     rows : int
         How many examples the batch has.
     dtype : dtype

@@ -23,26 +23,13 @@ FEW = 8  # examples on which double precision is tried
 class TorchSubject:
     """Run a PyTorch model on a batch, with everything that goes in and out an array of NumPy.
 
+    It has the attributes and methods of `Subject`. A `buffers` entry is None where ``.grad`` is
+    None, and bfloat16, which NumPy does not have, counts as float32, whose range it has.
+
     Matrices stand as (in, out), a unit a column, and so do the kernels of convolutions, as
     (in · height · width, out); images and signals have their channels last, so that a unit is a
     channel, and sequences are (batch, time, features). Parameters that are not floating-point
     numbers are left out.
-
-    Attributes
-    ----------
-    names : list of str
-        The parameters, each once.
-    buffers : dict of str to ndarray or None
-        What ``.grad`` held when the examination began.
-    unasked : dict of str to str
-        Parameters that the backward pass does not reach, with the reason.
-    training : bool
-        Whether the model, and all in it, is in training mode.
-    rows : int
-        How many examples the batch has.
-    dtype : dtype
-        Of the parameters, the narrowest if they differ. bfloat16, which NumPy does not have, counts
-        as float32, whose range it has.
     """
 
     def __init__(self, model, loss, x, y):
