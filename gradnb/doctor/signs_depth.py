@@ -11,6 +11,7 @@ from gradnb.doctor.report import Finding, two_digits
 # says how sure a finding is. In tests/cases.py, with seeds 0 to 9, errors that vanish keep 4e-4 at
 # most, healthy ones 0.025 and more; those that explode grow 360-fold, healthy ones up to 5-fold.
 VANISHED = ((2e-3, 0.75), (5e-3, 0.65), (2e-2, 0.15))
+MANY, OF_MANY = 8, (1.2e-2, 0.7)  # from so many layers on, since one of few may be small by chance
 # The same for steps: sequences are long, and all steps share their weights. In tests/cases.py, with
 # seeds 0 to 9, errors that vanish keep 1e-6 at most, healthy ones 0.19 and more
 IN_TIME = (3e-4, 0.95)
@@ -50,7 +51,8 @@ def _judged(errors, where, unit, growth=1.0):
     total, typical = float(errors[0] / errors[-1]), float(np.median(factors))
     # One layer may be drawn small on purpose, as the last: a median factor stands for the smallest
     lasting = total / float(factors.min()) * typical
-    bounds = (IN_TIME,) if unit == "step" else VANISHED
+    bounds = VANISHED if len(factors) < MANY else (*VANISHED, OF_MANY)
+    bounds = (IN_TIME,) if unit == "step" else bounds
     if any(lasting < bound and typical < most for bound, most in bounds):
         cause, margin = "vanishing", bounds[0][0] / lasting
     elif any(
