@@ -55,8 +55,7 @@ def _follows(f, others, rest):
     if f.cause == "saddle":
         return f.evidence["falls"] < DEEP and "vanishing" in others
     if f.cause == "finished":  # or at rest, since nothing arrives that could move it
-        if "penalty" in others and others["penalty"].sure == "certain":
+        if "penalty" in others:  # at rest it is told only where the balance is exact
             return True
-        small = {"penalty"} if rest.learned else {"penalty", "vanishing"}
-        return f.sure != "certain" and bool(others.keys() & small)
+        return f.sure != "certain" and "vanishing" in others and not rest.learned
     return f.cause == "not zeroed" and f.sure != "certain"
