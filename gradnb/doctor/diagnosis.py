@@ -18,7 +18,7 @@ from gradnb.doctor import (
     signs_weights,
 )
 from gradnb.doctor.differences import Differences, beside
-from gradnb.doctor.observation import size
+from gradnb.doctor.observation import norm, size
 from gradnb.doctor.report import Diagnosis, Finding
 from gradnb.doctor.rest import Rest
 from gradnb.doctor.subject import Subject
@@ -209,15 +209,11 @@ def _layers(run):
             rows.append(
                 {
                     "name": f"{stage.name} {stage.label}".strip(),
-                    "gradient": _norm(run.gradients.get(name) for name in stage.weights),
-                    "weight": _norm(stage.weights.values()),
+                    "gradient": norm(run.gradients[name] for name in stage.weights),
+                    "weight": norm(stage.weights.values()),
                     "error": None if stage.error_out is None else size(stage.error_out),
                 }
             )
         elif rows and stage.kind == "relu":
             rows[-1]["zero"] = float(np.mean(stage.output == 0))
     return rows
-
-
-def _norm(arrays):
-    return float(np.hypot.reduce([size(a) for a in arrays if a is not None]))

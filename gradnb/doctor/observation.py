@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import hypot
 
 import numpy as np
 
@@ -105,6 +106,11 @@ ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": _
 def size(array):
     """Return √Σxᵢ² of an array as a float."""
     return length(np.asarray(array).reshape(-1))
+
+
+def norm(arrays):
+    """Return √Σxᵢ² over all of several arrays."""
+    return hypot(*map(size, arrays))
 
 
 def rms(array):

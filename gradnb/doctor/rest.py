@@ -6,11 +6,11 @@ the same predictions against shuffled targets. Curvatures are those of the Hessi
 
 from __future__ import annotations
 
-from math import hypot, inf
+from math import inf
 
 import numpy as np
 
-from gradnb.doctor.observation import data_part, rms, size
+from gradnb.doctor.observation import data_part, norm, rms, size
 
 # "Healthy" and the causes in these comments are those of tests/cases.py, with the seeds 0 to 9
 NUDGE = 0.1  # of a parameter's unit: how far a nudge along the gradient moves it
@@ -73,7 +73,7 @@ class Rest:
     def _total(self, loss):
         if not self.decay:
             return loss
-        length = hypot(*(size(self.subject.values(n)) for n in self.subject.names))
+        length = norm(map(self.subject.values, self.subject.names))
         return loss + 0.5 * self.decay * length * length
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradnb.doctor.differences import STEP
 from gradnb.doctor.observation import rms, size
 from gradnb.doctor.report import Finding
 
@@ -47,12 +46,13 @@ def _culprit(subject, differences, wrong):
     gradients of its own parameters must be the slopes of ⟨error, output⟩. A container is to blame
     if nothing in it is.
     """
-    run = differences.run
-    off = _off(lambda z: subject.loss_at(z, differences.rows), run.prediction, run.error)
-    if off > WRONG:
+    run, step = differences.run, differences.step
+    tol = WRONG if differences.exact else ROUGH
+    off = _off(lambda z: subject.loss_at(z, differences.rows), run.prediction, run.error, step)
+    if off > tol:
         return "backward of the loss", off
-    faults = {s.name: _fault(subject, run, s) for s in run.modules}
-    faulty = [name for name, off in faults.items() if off > WRONG]
+    faults = {s.name: _fault(subject, run, s, step) for s in run.modules}
+    faulty = [name for name, off in faults.items() if off > tol]
     for stage in reversed(run.modules):
         inner = any(name != stage.name and _is_in(name, stage.name) for name in faulty)
         if stage.name in faulty and not inner:
@@ -64,7 +64,7 @@ def _is_in(name, container):
     return not container or name.startswith(f"{container}.")
 
 
-def _fault(subject, run, stage):
+def _fault(subject, run, stage, step):
     """Return by how much a module's gradients are off, for the error that it has received."""
     x, error = stage.input, stage.error_out
     if error is None or stage.error_in is None or not error.any():
@@ -74,21 +74,21 @@ def _fault(subject, run, stage):
         y = subject.again(stage, x)
         return None if y is None else float(np.vdot(error, y))
 
-    found = [_off(passed, x, stage.error_in)]
+    found = [_off(passed, x, stage.error_in, step)]
     for name in stage.weights:
 
         def passed_with(w, name=name):
             with subject.shifted({name: w - subject.values(name)}):
                 return passed(x)
 
-        found.append(_off(passed_with, subject.values(name), run.gradients[name]))
+        found.append(_off(passed_with, subject.values(name), run.gradients[name], step))
     return max(found)
 
 
-def _off(f, x, g):
+def _off(f, x, g, step):
     """Return by how much g differs from the slope of f at x, along one random direction."""
     v = np.random.default_rng(0).normal(size=x.shape)
-    h = STEP * max(rms(x), 1e-3)
+    h = step * max(rms(x), 1e-3)
     above, below = f(x + h * v), f(x - h * v)
     if above is None or below is None:
         return 0.0

@@ -6,7 +6,7 @@ from math import hypot
 
 import numpy as np
 
-from gradnb.doctor.observation import data_part, size
+from gradnb.doctor.observation import data_part, norm
 from gradnb.doctor.report import Finding
 
 # "Healthy" and the causes in these comments are those of tests/cases.py, with the seeds 0 to 9
@@ -28,20 +28,16 @@ def penalty(subject, run, rest):
     yield from [found] if found else []
 
 
-def _norm(arrays):
-    return hypot(*map(size, arrays))
-
-
 def _told_penalty(data, told):
-    norm, total = _norm(data.values()), _norm(g + told.get(n, 0) for n, g in data.items())
-    if total >= LEFT * norm:
+    alone, total = norm(data.values()), norm(g + told.get(n, 0) for n, g in data.items())
+    if total >= LEFT * alone:
         return None
     return Finding(
         "penalty",
         "all weights",
-        f"the gradient of the data term has the norm {norm:.2g}; with that of the penalty added, "
+        f"the gradient of the data term has the norm {alone:.2g}; with that of the penalty added, "
         f"{total:.2g} is left",
-        {"data": norm, "total": total},
+        {"data": alone, "total": total},
         "certain",
         "both gradients were computed",
     )
@@ -54,14 +50,14 @@ def _untold_penalty(subject, rest, data):
     points against it in all weights at once, and is not small itself, nothing else holds them.
     """
     matrices = {n: subject.values(n) for n, g in data.items() if g.ndim > 1}
-    drawn = _norm(data[n] for n in matrices)
+    drawn = norm(data[n] for n in matrices)
     new = hypot(*(rest.units[n] * w.size**0.5 for n, w in matrices.items()))
-    grown = _norm(matrices.values()) > GROWN * new
+    grown = norm(matrices.values()) > GROWN * new
     if drawn == 0 or (rest.at_rest and not grown):
         return None  # near a saddle at 0, too, weights grow along the gradient; they are small then
     for pull, kind in ((lambda w: w, "a weight decay"), (np.sign, "an L1 penalty")):
         pulls = {n: pull(w) for n, w in matrices.items()}
-        pulled = _norm(pulls.values())
+        pulled = norm(pulls.values())
         if pulled == 0:
             continue
         against = -sum(float(np.vdot(data[n] / drawn, w / pulled)) for n, w in pulls.items())
@@ -72,7 +68,7 @@ def _untold_penalty(subject, rest, data):
                 "all weights",
                 f"the gradient points against the weights (cosine {against:.4f}), as if {kind} "
                 f"with λ = {strength:.2g} balanced it",
-                {"cosine": against, "strength": strength, "data": _norm(data.values())},
+                {"cosine": against, "strength": strength, "data": norm(data.values())},
                 "likely",
                 "nothing else is known to act on all weights so; pass weight_decay to be certain",
             )

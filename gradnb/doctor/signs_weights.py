@@ -29,8 +29,7 @@ def zero_weights(run):
     if not blocking:
         return
     names = [name for _, name in blocking]
-    last = run.layers[-1]
-    heals = [stage for stage, _ in blocking] == [last] and not last.bypassed
+    heals = [stage for stage, _ in blocking] == [run.layers[-1]]
     yield Finding(
         cause="zero weights",
         where=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
