@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 # What stands where. `__getattr__` imports it when it is first asked for, so that `import gradnb`
 # takes no time (PEP 562).
 _HOME = {
+    "comparison": ("compare",),
     "doctor": ("diagnose",),
     "layers": ("BatchNorm1d", "LeakyReLU", "Linear", "PReLU", "ReLU", "Sigmoid", "Tanh"),
     "log": ("read_log",),
@@ -41,6 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # for editors, which read and do not run
     # ruff: noqa: F401
     from gradnb import claims, datasets, init
+    from gradnb.comparison import compare
     from gradnb.doctor import diagnose
     from gradnb.layers import BatchNorm1d, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, Tanh
     from gradnb.log import read_log

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "checks": {"numpy"},
     "claims": set(),
     "clipping": {"numpy", "module", "optimizer"},
+    "comparison": {"numpy"},
     "dashboard": {"numpy", "matplotlib", "plotting"},
     "datasets": {"numpy"},
     "differences": {"numpy"},
