@@ -14,7 +14,17 @@ import gradnb
 PACKAGE = Path(gradnb.__file__).parent
 
 MAY_IMPORT = {
-    "__init__": {"claims", "datasets", "doctor", "init", "layers", "log", "losses", "module"}
+    "__init__": {
+        "claims",
+        "comparison",
+        "datasets",
+        "doctor",
+        "init",
+        "layers",
+        "log",
+        "losses",
+        "module",
+    }
     | {"monitor", "network", "numerical", "optim", "passes", "scores"},
     "activations": {"numpy", "module"},
     "adam": {"numpy", "optimizer"},
