@@ -1,29 +1,112 @@
 """The command line: ``python -m grading``."""
 
+from __future__ import annotations
+
+import argparse
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 
+from grading import secret
 from grading.attempt import attempt
-from grading.problemset import ProblemSet
+from grading.batch import grade
+from grading.problemset import ProblemSet, names
+from grading.sandbox import NoIsolationError, Sandbox
 from grading.selftest import cases
 
 
-def selftest(name):
-    """Print how each answer of a problem set fares; return the number that fare otherwise."""
-    problem_set = ProblemSet(name)
+def main(arguments=None):
+    """Do what the command line says; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except NoIsolationError as error:
+        sys.exit(
+            f"Students' code cannot be kept apart on this machine: {error}.\n"
+            "Grade on Linux, or in the container that exercises/Containerfile describes. With\n"
+            "--no-isolation it is run all the same: then it can read the solutions and change\n"
+            "your files, so do that only with code that you have read."
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f"{error}")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("grade", help="grade a folder of submissions")
+    command.add_argument("set", metavar="SET", help=", ".join(names()))
+    command.add_argument("submissions", type=Path, help="one file or folder for each student")
+    command.add_argument("--out", type=Path, help="results (default: graded/SET)")
+    command.add_argument("--secret", type=Path, help="the file that personal releases came from")
+    command.add_argument("--jobs", type=int, help="how many at a time (default: processors)")
+    command.add_argument(
+        "--dask", metavar="ADDRESS", help="grade on the workers of a Dask scheduler"
+    )
+    command.add_argument(
+        "--no-isolation",
+        action="store_true",
+        help="run students' code although this system cannot keep it apart",
+    )
+    command.set_defaults(run=_grade)
+
+    command = commands.add_parser("secret", help="make the secret of a course")
+    command.add_argument("file", type=Path)
+    command.set_defaults(run=lambda options: secret.make(options.file))
+
+    command = commands.add_parser("selftest", help="grade the sets' own right and wrong answers")
+    command.add_argument("sets", metavar="SET", nargs="*", default=names())
+    command.set_defaults(run=_selftest)
+    return parser
+
+
+def _grade(options):
+    out = options.out or Path("graded", options.set)
+    began = time.monotonic()
+    counts = {}
+
+    def progress(done, total, result):
+        counts[result["status"]] = counts.get(result["status"], 0) + 1
+        listed = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        line = f"{done} of {total} done in {time.monotonic() - began:.0f} s: {listed}"
+        if sys.stderr.isatty():
+            print(f"\r\033[K{line}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done == total or done % max(1, total // 20) == 0:
+            print(line, file=sys.stderr, flush=True)
+
+    results = grade(
+        ProblemSet(options.set),
+        options.submissions,
+        out,
+        secret=options.secret and secret.read(options.secret),
+        jobs=options.jobs,
+        dask=options.dask,
+        isolation=not options.no_isolation,
+        progress=progress,
+    )
+    print(f"{len(results)} submissions are graded. See {out / 'report.html'}.")
+
+
+def _selftest(options):
     wrong = 0
-    for case in cases(problem_set):
-        task = problem_set.tasks[case.task]
-        given = task.inputs(np.random.default_rng(1))
-        outcome = attempt(problem_set, task, case.cells, given)
-        good = set(outcome.failed) == case.fails
-        wrong += not good
-        print("ok " if good else "BAD", case.id, outcome.failed, outcome.cells)
-        if not good:
-            print("     expected to fail:", sorted(case.fails))
-    return wrong
+    sandbox = Sandbox()
+    for name in options.sets:
+        problem_set = ProblemSet(name)
+        for case in cases(problem_set):
+            task = problem_set.tasks[case.task]
+            given = {**task.inputs(np.random.default_rng(1)), "seed": 0}
+            outcome = attempt(problem_set, task, case.cells, given, sandbox)
+            good = set(outcome.failed) == case.fails
+            wrong += not good
+            print("ok " if good else "BAD", name, case.id, *sorted(outcome.failed))
+            if not good:
+                print("     expected to fail:", *sorted(case.fails))
+                print("     said:", outcome.failed, outcome.cells, outcome.note)
+    return wrong > 0
 
 
 if __name__ == "__main__":
-    sys.exit(sum(selftest(name) for name in sys.argv[2:]))
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-SEED_LINE = re.compile(r"^SEED = \d+", re.MULTILINE)
+SEED_LINE = re.compile(r"^SEED = (\d{1,12})", re.MULTILINE)
 
 
 def nbgrader(cell) -> dict:

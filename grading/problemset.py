@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +23,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
+from grading.notebook import is_explanation, nbgrader
+
 ROOT = Path(__file__).resolve().parent.parent
 EXERCISES = ROOT / "exercises"
+HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Task:
     name: str
     inputs: Callable[[np.random.Generator], dict]
     checks: list[Check]
-    seconds: float = 10.0
+    seconds: float = 6.0
 
     @property
     def points(self) -> int:
@@ -118,7 +122,7 @@ class ProblemSet:
 
     def __init__(self, name: str, exercises: Path = EXERCISES):
         self.name = name
-        self.exercises = exercises
+        self.exercises = Path(exercises)
         if not self.source_path.is_file():
             there = ", ".join(names(exercises)) or "none"
             raise ValueError(f"there is no problem set {name!r}; there are: {there}")
@@ -147,6 +151,25 @@ class ProblemSet:
     def calls(self) -> str:
         """The code that calls what students wrote."""
         return (self.exercises / "calls" / f"{self.name}.py").read_text(encoding="utf-8")
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """The heading above each task and explanation, by name; the first is the set's own."""
+        titles, last = {}, self.name
+        for cell in self.source["cells"]:
+            if cell["cell_type"] == "markdown" and (heading := HEADING.search(cell["source"])):
+                last = heading[1].strip()
+                titles.setdefault(self.name, last)
+            if name := nbgrader(cell).get("grade_id"):
+                titles.setdefault(name, last)
+        return titles
+
+    @cached_property
+    def max_score(self) -> int:
+        """What the whole set is worth."""
+        cells = filter(is_explanation, self.source["cells"])
+        by_hand = sum(nbgrader(cell)["points"] for cell in cells)
+        return by_hand + sum(task.points for task in self.tasks.values())
 
     @cached_property
     def wrong(self) -> list[Wrong]:

@@ -3,7 +3,9 @@
 It stands alone, on the standard library and NumPy, since nothing else of `grading` is in there. It
 reads one job from standard input and writes one JSON object a line to where standard output led:
 
-    {"cell": 3, "error": "SyntaxError: invalid syntax"}     a cell that did not run to its end
+    {"start": 3}                                            a cell begins
+    {"cell": 3, "error": "SyntaxError: invalid syntax"}     it did not run to its end
+    {"cell": 3, "error": "…", "slow": true}                 since it took too long
     {"part": "batch", "value": {"dtype": …}}                a value
     {"part": "batch", "error": "TypeError: …"}              a part that has none
     {"end": true}                                           all was asked
@@ -103,13 +105,14 @@ def plain(source):
 
 
 def run_cell(source, label, namespace, seconds):
-    """Execute a cell; return what stopped it, or None."""
+    """Execute a cell; return what is to be said of it: nothing, or what stopped it."""
 
     def over(signum, frame):
         raise CellTimeout(f"it was stopped after {seconds:g} s")
 
-    signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    if timed := hasattr(signal, "setitimer"):  # Windows has none
+        signal.signal(signal.SIGALRM, over)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         try:
             code = compile(source, label, "exec", dont_inherit=True)
@@ -117,12 +120,13 @@ def run_cell(source, label, namespace, seconds):
             code = compile(plain(source), label, "exec", dont_inherit=True)
         exec(code, namespace)
     except CellTimeout as error:
-        return str(error)
+        return {"error": str(error), "slow": True}
     except BaseException as error:  # SystemExit and KeyboardInterrupt are no reason to end either
-        return described(error)
+        return {"error": described(error)}
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    return None
+        if timed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    return {}
 
 
 def main():
@@ -140,13 +144,15 @@ def main():
     exec(compile(job["calls"], "calls", "exec"), calls)
     notebook = types.ModuleType("__main__")
     sys.modules["__main__"] = notebook
-    for number, source in job["cells"]:
-        error = run_cell(source, f"<cell {number}>", notebook.__dict__, job["cell_seconds"])
-        if error:
-            say(cell=number, error=error)
+    for number, source, seconds in job["cells"]:
+        say(start=number)
+        if stopped := run_cell(source, f"<cell {number}>", notebook.__dict__, seconds):
+            say(cell=number, **stopped)
+    say(start=None)
 
     given = decode(job["given"])
-    for part, ask in calls[job["task"].replace("-", "_")](Names(notebook.__dict__), given):
+    ask_all = calls[job["task"].replace("-", "_")]
+    for part, ask in ask_all(Names(notebook.__dict__), given):
         try:
             say(part=part, value=encode(ask()))
         except BaseException as error:

@@ -18,6 +18,11 @@ def make(path: Path) -> None:
     path = path.resolve()
     if path.is_relative_to(ROOT):
         raise ValueError(f"keep the secret out of the repository: {path} is inside {ROOT}")
+    write_new(path)
+
+
+def write_new(path: Path) -> None:
+    """Write a new secret where none is yet."""
     with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(secrets.token_hex(32) + "\n")
 

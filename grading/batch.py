@@ -1,0 +1,217 @@
+"""Grade a folder of submissions: in parallel, and each of them once.
+
+Every result is a file of its own, written whole or not at all. A run that was ended, however, goes
+on where it stood; a submission, a check or a secret that has changed is graded anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from grading import secret as secrets
+from grading.grade import failed_here, grade_submission
+from grading.problemset import ROOT, ProblemSet
+from grading.sandbox import Sandbox
+from grading.submissions import Submission, find
+
+
+@dataclass(frozen=True)
+class Work:
+    """A submission with all that its grade depends on."""
+
+    submission: Submission
+    seed: int
+    key: str
+
+
+def grade(
+    problem_set: ProblemSet,
+    folder: Path,
+    out: Path,
+    *,
+    secret: bytes | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    isolation: bool = True,
+    progress: Callable[[int, int, dict], None] = lambda done, total, result: None,
+) -> list[dict]:
+    """Grade every submission of a folder; return their results in the order of the students.
+
+    Parameters
+    ----------
+    problem_set : ProblemSet
+        What was assigned.
+    folder : Path
+        The submissions, laid out as `grading.submissions` says.
+    out : Path
+        Where results are kept; ``out/results`` holds one file for each submission.
+    secret : bytes, optional
+        What the students' own SEEDs were made from. Without it everyone's SEED is 0, and hidden
+        inputs come from a secret that is made for `out`.
+    jobs : int, optional
+        How many are graded at a time; as many as there are processors, if not given.
+    dask : str, optional
+        The address of a Dask scheduler, whose workers grade instead of this machine.
+    isolation : bool, default True
+        False also grades where the system keeps nothing apart.
+    progress : callable, optional
+        ``progress(done, total, result)`` is called after each submission.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, or `out` is inside it.
+    NoIsolationError
+        If students' code cannot be kept apart and `isolation` is True.
+    RuntimeError
+        If another run is grading into `out`.
+    """
+    folder, out = Path(folder).resolve(), Path(out).resolve()
+    if out.is_relative_to(folder):
+        raise ValueError(f"the results, {out}, must not be inside the submissions, {folder}")
+    submissions = find(folder, problem_set.name)
+    with alone_in(out):
+        personal = secret is not None
+        secret = secret or own_secret(out)
+        version = fingerprint(problem_set)
+        results, todo = {}, []
+        for submission in submissions:
+            student = submission.student
+            seed = secrets.seed_for(secret, problem_set.name, student) if personal else 0
+            key = key_of(submission, seed, secret, version)
+            kept = read_result(result_path(out, student))
+            if kept and kept.get("key") == key:
+                results[student] = kept
+            else:
+                todo.append(Work(submission, seed, key))
+        if dask:
+            from grading.cluster import graded_on
+
+            finished = graded_on(dask, problem_set, todo, secret, version, isolation)
+        else:
+            finished = graded_here(problem_set, todo, secret, jobs, isolation)
+        done = len(results)
+        for work, result in finished:
+            result["key"] = work.key
+            if not result.pop("failed_here", False):  # so that it is tried again
+                write_result(result_path(out, result["student"]), result)
+            results[result["student"]] = result
+            done += 1
+            progress(done, len(submissions), result)
+    return [results[submission.student] for submission in submissions]
+
+
+def graded_here(
+    problem_set: ProblemSet, todo: list[Work], secret: bytes, jobs: int | None, isolation: bool
+) -> Iterator[tuple[Work, dict]]:
+    """Grade on this machine; yield each piece of work with its result as it is done."""
+    if not todo:
+        return
+    sandbox = Sandbox(isolation=isolation)
+    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+        futures = {
+            pool.submit(graded, problem_set, work.submission, work.seed, sandbox, secret): work
+            for work in todo
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def graded(problem_set, submission, seed, sandbox, secret) -> dict:
+    """Grade one submission; a failure of ours costs no other one, and nobody points."""
+    try:
+        return grade_submission(problem_set, submission, sandbox, secret, seed)
+    except Exception as error:
+        print(f"The grader failed on {submission.student!r}: {error!r}", file=sys.stderr)
+        return failed_here(problem_set, submission, seed, error)
+
+
+@contextmanager
+def alone_in(out: Path):
+    """Hold the results folder, so that no other run writes into it; the system lets go of it."""
+    (out / "results").mkdir(parents=True, exist_ok=True)
+    with open(out / ".lock", "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another run is grading into {out}; wait for it to end") from None
+        yield
+
+
+def own_secret(out: Path) -> bytes:
+    """Return the secret of a results folder, from which its hidden inputs are drawn."""
+    path = out / ".secret"
+    if not path.exists():
+        secrets.write_new(path)
+    return secrets.read(path)
+
+
+def fingerprint(problem_set: ProblemSet) -> str:
+    """Return a digest of all that decides a grade but the submission."""
+    name = problem_set.name
+    files: Iterable[Path] = [
+        problem_set.source_path,
+        *(problem_set.exercises / kind / f"{name}.py" for kind in ("checks", "calls")),
+        *sorted((ROOT / "grading").glob("*.py")),
+        *sorted((ROOT / "gradnb").rglob("*.py")),
+    ]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def key_of(submission: Submission, seed: int, secret: bytes, version: str) -> str:
+    """Return what changes when, and only when, a submission must be graded anew."""
+    parts = [
+        *(submission.student, submission.file, submission.unreadable, str(seed), version),
+        *submission.doubts,
+    ]
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace"))
+    digest.update(submission.raw)
+    digest.update(secret)
+    return digest.hexdigest()
+
+
+def file_name(student: str) -> str:
+    """Return a name for a student's files that every system allows and no other student has."""
+    plain = re.sub(r"[^\w.-]+", "_", student, flags=re.ASCII).strip("._")[:60]
+    if plain == student and plain == plain.lower() and not re.match(r"(con|prn|aux|nul)\b", plain):
+        return plain
+    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:10]}"
+
+
+def result_path(out: Path, student: str) -> Path:
+    """Return where a student's result is kept."""
+    return out / "results" / f"{file_name(student)}.json"
+
+
+def read_result(path: Path) -> dict | None:
+    """Return a stored result; None if there is none, or none that can be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_result(path: Path, result: dict) -> None:
+    """Store a result, whole or not at all."""
+    unfinished = path.with_suffix(".unfinished")
+    with open(unfinished, "w", encoding="utf-8") as file:
+        json.dump(result, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)

@@ -1,0 +1,260 @@
+"""Run a student's code where it can do no harm, and take no more than bytes from it.
+
+`Sandbox` prepares what all runs share; `run` runs one job. On Linux every run has namespaces of its
+own (`enter.py` says what that means). Elsewhere there is only a process with what limits the system
+has, which `Sandbox` refuses unless told ``isolation=False``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from grading import enter, runner
+from grading.problemset import ROOT
+
+MB = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process may use; `memory` and `disk` in bytes.
+
+    `disk` is what `/tmp` holds, a part of the memory; `output` what may be handed out.
+    """
+
+    memory: int = 1024 * MB
+    disk: int = 16 * MB
+    files: int = 1000
+    open_files: int = 64
+    output: int = 8 * MB
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is left of a run: the bytes handed out, and how it ended."""
+
+    output: bytes
+    errors: bytes
+    ended: str  # "", "time", "output" or "crash"
+    exit_code: int
+
+
+class Sandbox:
+    """A place to run jobs in.
+
+    Parameters
+    ----------
+    limits : Limits, optional
+        What a process may use.
+    isolation : bool, default True
+        False runs without namespaces: the student's code can then read and write what you can.
+
+    Raises
+    ------
+    NoIsolationError
+        If the system offers no isolation, or not all of it. What is missing is found by trying.
+    """
+
+    def __init__(self, limits: Limits | None = None, isolation: bool = True):
+        self.limits = limits or Limits()
+        self.isolation = isolation
+        self._root = tempfile.TemporaryDirectory(prefix="grading-")
+        os.chmod(self._root.name, 0o755)
+        if isolation and (reason := self._reason_against()):
+            raise NoIsolationError(reason)
+
+    def run(self, job: dict, seconds: float, program: str | None = None) -> Run:
+        """Run the runner on a job, or another program, for `seconds` at most."""
+        with tempfile.TemporaryFile(dir=self._root.name) as source:
+            source.write(json.dumps(job).encode())
+            source.seek(0)
+            process = subprocess.Popen(
+                self._command(seconds, program),
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(sys.path),
+                cwd=self._root.name,
+                start_new_session=True,
+            )
+        with process:
+            try:
+                return self._listen(process, time.monotonic() + seconds)
+            finally:
+                _kill(process, group=not self.isolation)
+
+    def _listen(self, process, deadline: float) -> Run:
+        """Collect what comes until all is said, too much is said, or time is over."""
+        heard = {process.stdout: bytearray(), process.stderr: bytearray()}
+        with selectors.DefaultSelector() as selector:
+            for stream in heard:
+                selector.register(stream, selectors.EVENT_READ)
+            ended = ""
+            while selector.get_map() and not ended:
+                ready = selector.select(max(0, deadline - time.monotonic()))
+                for key, _ in ready:
+                    some = os.read(key.fd, 65536)
+                    heard[key.fileobj] += some
+                    if not some:
+                        selector.unregister(key.fileobj)
+                if not ready:
+                    ended = "time"
+                elif sum(map(len, heard.values())) > self.limits.output:
+                    ended = "output"
+        if not ended:
+            try:
+                process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                ended = "time"
+        code = process.poll() or 0
+        if not ended and code:
+            ended = "time" if code == 128 + signal.SIGXCPU else "crash"
+        output, errors = (bytes(heard[stream]) for stream in (process.stdout, process.stderr))
+        return Run(output[: self.limits.output], errors[-4000:], ended, code)
+
+    def _command(self, seconds: float, program: str | None) -> list[str]:
+        """Return the command line of the process that locks itself up."""
+        python = os.path.realpath(sys.executable)
+        command = [python, "-S", "-B", *(["-c", program] if program else [runner.__file__])]
+        if sys.platform == "win32":
+            return command
+        spec = {"root": None, "command": command, "environment": _environment(sys.path)}
+        spec["limits"] = self._kernel_limits(seconds)
+        if self.isolation:
+            if program is None:
+                command[-1] = "/runner.py"
+            spec |= {
+                "root": self._root.name,
+                "see": visible(),
+                "disk": self.limits.disk,
+                "files": self.limits.files,
+                "environment": _environment(["/course", "/packages"]),
+            }
+        return [python, "-I", "-S", "-B", enter.__file__, json.dumps(spec)]
+
+    def _kernel_limits(self, seconds: float) -> dict:
+        limits = {
+            "RLIMIT_CPU": int(seconds) + 1,
+            "RLIMIT_NOFILE": self.limits.open_files,
+            "RLIMIT_FSIZE": self.limits.disk,
+            "RLIMIT_CORE": 0,
+        }
+        if sys.platform != "darwin":  # which refuses it
+            limits["RLIMIT_AS"] = self.limits.memory
+        if self.isolation:  # else all processes of this user would count
+            # Itself; unless root starts it, the one that waits for it counts as well.
+            limits["RLIMIT_NPROC"] = 1 if os.getuid() == 0 else 2
+        return limits
+
+    def _reason_against(self) -> str:
+        """Try out whether the walls stand; return what is wrong, or an empty text."""
+        if not sys.platform.startswith("linux"):
+            return f"{sys.platform} has no namespaces; Linux has"
+        secret = Path(self._root.name, "outside")
+        secret.write_text("only this side may read it")
+        job = {"hidden": [str(secret), str(ROOT / "exercises"), str(ROOT / "grading")]}
+        run = self.run(job, seconds=20, program=PROBE)
+        said = (run.output + run.errors).decode("utf-8", "replace").strip()
+        if run.ended or run.exit_code or said != "walls stand":
+            return said or f"the trial ended with {run.ended or run.exit_code}"
+        return ""
+
+
+class NoIsolationError(RuntimeError):
+    """The system does not keep a student's code apart."""
+
+
+def visible() -> list[tuple[str, str]]:
+    """Return the folders and files that the sandbox shows, as (here, there)."""
+    base = os.path.realpath(sys.base_prefix)
+    system = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"]
+    shown = [(path, path) for path in system if os.path.lexists(path)]
+    if not base.startswith(("/usr/", "/nix/", "/gnu/")) and base != "/usr":
+        shown.append((base, base))
+    shown.append((str(Path(np.__file__).resolve().parents[1]), "/packages"))
+    shown.append((str(ROOT / "gradnb"), "/course/gradnb"))
+    shown.append((str(Path(runner.__file__)), "/runner.py"))
+    return shown + [(f"/dev/{name}",) * 2 for name in ("null", "zero", "random", "urandom")]
+
+
+def _environment(path: list[str]) -> dict:
+    """Return all that the student's process learns from its environment."""
+    threads = ("OMP", "OPENBLAS", "MKL", "VECLIB", "BLIS")
+    return {
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "HOME": "/tmp",
+        "MPLBACKEND": "Agg",
+        **{f"{name}_NUM_THREADS": "1" for name in threads},
+    }
+
+
+def _kill(process, group: bool) -> None:
+    """End a run and all that it has started."""
+    if process.poll() is None or group:
+        try:
+            if group and sys.platform != "win32":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        except ProcessLookupError:
+            pass
+    process.wait()
+
+
+PROBE = """
+import ctypes, json, os, resource, socket, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+job = json.load(sys.stdin)
+open_doors = []
+
+
+def must_fail(what, attempt):
+    try:
+        attempt()
+    except (OSError, MemoryError, PermissionError, RuntimeError):
+        return
+    open_doors.append(what)
+
+
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), name)
+
+
+import numpy as np
+import gradnb
+
+gradnb.Linear(2, 2, rng=0)(np.ones((1, 2)))
+for path in job["hidden"]:
+    must_fail(f"it can see {path}", lambda: os.stat(path))
+must_fail("it can write to /", lambda: open("/written", "w"))
+must_fail("it can write beside gradnb", lambda: open("/course/gradnb/written", "w"))
+must_fail("it can write beside numpy", lambda: open("/packages/written", "w"))
+must_fail("it can start processes", lambda: os.fork() or os._exit(0))
+must_fail("it can become root", lambda: os.setuid(0))
+must_fail("it can make namespaces", lambda: call("unshare", 0x10000000))
+must_fail("it can mount", lambda: call("mount", b"tmpfs", b"/tmp", b"tmpfs", 0, None))
+must_fail("it has more memory than it should", lambda: np.ones(int(job.get("memory", 4e9)) // 8))
+must_fail("it can raise its limits", lambda: call("prlimit", 0, 9, b"\\xff" * 16, None))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+must_fail("it has a network", lambda: udp.sendto(b"", ("127.0.0.1", 9)))
+if os.getuid() == 0:
+    open_doors.append("it is root")
+if len(os.listdir("/proc") if os.path.isdir("/proc") else []):
+    open_doors.append("it can see other processes")
+print("; ".join(open_doors) or "walls stand")
+"""
