@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,14 +71,15 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None, isolation: bool = True):
         self.limits = limits or Limits()
         self.isolation = isolation
-        self._root = tempfile.TemporaryDirectory(prefix="grading-")
-        os.chmod(self._root.name, 0o755)
+        self._root = tempfile.mkdtemp(prefix="grading-")
+        weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
+        os.chmod(self._root, 0o755)
         if isolation and (reason := self._reason_against()):
             raise NoIsolationError(reason)
 
     def run(self, job: dict, seconds: float, program: str | None = None) -> Run:
         """Run the runner on a job, or another program, for `seconds` at most."""
-        with tempfile.TemporaryFile(dir=self._root.name) as source:
+        with tempfile.TemporaryFile(dir=self._root) as source:
             source.write(json.dumps(job).encode())
             source.seek(0)
             process = subprocess.Popen(
@@ -85,7 +88,7 @@ class Sandbox:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=_environment(sys.path),
-                cwd=self._root.name,
+                cwd=self._root,
                 start_new_session=True,
             )
         with process:
@@ -135,7 +138,7 @@ class Sandbox:
             if program is None:
                 command[-1] = "/runner.py"
             spec |= {
-                "root": self._root.name,
+                "root": self._root,
                 "see": visible(),
                 "disk": self.limits.disk,
                 "files": self.limits.files,
@@ -161,7 +164,7 @@ class Sandbox:
         """Try out whether the walls stand; return what is wrong, or an empty text."""
         if not sys.platform.startswith("linux"):
             return f"{sys.platform} has no namespaces; Linux has"
-        secret = Path(self._root.name, "outside")
+        secret = Path(self._root, "outside")
         secret.write_text("only this side may read it")
         job = {"hidden": [str(secret), str(ROOT / "exercises"), str(ROOT / "grading")]}
         run = self.run(job, seconds=20, program=PROBE)
@@ -241,9 +244,11 @@ import gradnb
 gradnb.Linear(2, 2, rng=0)(np.ones((1, 2)))
 for path in job["hidden"]:
     must_fail(f"it can see {path}", lambda: os.stat(path))
-must_fail("it can write to /", lambda: open("/written", "w"))
-must_fail("it can write beside gradnb", lambda: open("/course/gradnb/written", "w"))
-must_fail("it can write beside numpy", lambda: open("/packages/written", "w"))
+    must_fail(f"it can see {path} behind its root", lambda: os.stat("/.." + path))
+for path in ("/", "/usr", "/packages", "/course/gradnb"):
+    must_fail(f"it can write to {path}", lambda: open(path + "/written", "w"))
+    if not os.statvfs(path).f_flag & os.ST_RDONLY:
+        open_doors.append(f"{path} is not read-only")
 must_fail("it can start processes", lambda: os.fork() or os._exit(0))
 must_fail("it can become root", lambda: os.setuid(0))
 must_fail("it can make namespaces", lambda: call("unshare", 0x10000000))

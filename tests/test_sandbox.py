@@ -1,0 +1,308 @@
+"""What the walls around a student's code keep in, and out. Each is tried from inside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from grading import enter, runner, sandbox
+from grading.sandbox import Limits, NoIsolationError, Sandbox
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def walls():
+    try:
+        return Sandbox()
+    except NoIsolationError as error:
+        pytest.skip(f"no isolation here: {error}")
+
+
+def inside(walls, program, seconds=5, job=None):
+    return walls.run(job or {}, seconds, program=textwrap.dedent(program))
+
+
+def test_what_it_prints_comes_out(walls):
+    run = inside(walls, "print('hello')")
+    assert (run.output, run.errors, run.ended, run.exit_code) == (b"hello\n", b"", "", 0)
+
+
+def test_it_reads_its_job(walls):
+    run = inside(walls, "import json, sys; print(json.load(sys.stdin)['x'])", job={"x": 17})
+    assert run.output == b"17\n"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os; os.fork()",
+        "import threading; threading.Thread(target=print).start()",
+        "import subprocess; subprocess.run(['/bin/true'])",
+        "open('/written', 'w')",
+        "open('/usr/written', 'w')",
+        "open('/packages/written', 'w')",
+        "open('/course/gradnb/written', 'w')",
+        "open('/runner.py', 'a')",
+        "import os; os.setuid(0)",
+        "import os; os.chroot('/tmp')",
+        "import os; os.kill(os.getppid() or 1 << 22, 9)",
+        "import resource; resource.setrlimit(resource.RLIMIT_NPROC, (50, 50))",
+        "import socket; socket.create_connection(('127.0.0.1', 9), 1)",
+        "from socket import *; socket(AF_INET, SOCK_DGRAM).sendto(b'', ('1.1.1.1', 53))",
+        "import socket; socket.getaddrinfo('pypi.org', 443)",
+        "x = bytearray(2 * 2**30)",
+        "import os; os.listdir('/proc/1')",
+        "open('/etc/passwd')",
+        "open('/tmp/a', 'wb').write(bytes(40 * 2**20))",
+        "import pathlib; [pathlib.Path(f'/tmp/{i}').touch() for i in range(2000)]",
+        "import os; [os.open('/dev/null', 0) for _ in range(200)]",
+        "import grading",
+        "import checks",
+    ],
+)
+def test_it_is_refused(walls, program):
+    """A signal would end it as well, so an error of Python's own is demanded."""
+    run = inside(walls, program)
+    assert run.exit_code == 1
+    assert b"rror" in run.errors
+
+
+def test_it_is_nobody(walls):
+    run = inside(walls, "import os; print(os.getuid(), os.getgid(), os.getgroups(), os.getpid())")
+    uid, gid, *rest = run.output.decode().split()
+    expected = enter.NOBODY if os.getuid() == 0 else os.getuid()
+    assert int(uid) == expected != 0
+    assert (rest[-1], int(gid) != 0) == ("1", True)
+
+
+def test_no_further_namespaces(walls):
+    """Root of a namespace of its own could mount memory without limit."""
+    for kind in enter.NEW_NAMESPACES.values():
+        run = inside(walls, f"import ctypes; print(ctypes.CDLL(None).unshare({kind}))")
+        assert run.output == b"-1\n"
+
+
+def test_it_sees_no_environment_of_ours(walls, monkeypatch):
+    monkeypatch.setenv("COURSE_SECRET", "s3cret")
+    run = inside(walls, "import os; print(dict(os.environ))")
+    assert b"s3cret" not in run.output
+    assert str(ROOT).encode() not in run.output
+
+
+def test_it_sees_no_solutions(walls):
+    program = """
+        import os
+        for folder, folders, files in os.walk("/"):
+            for name in files:
+                if name.startswith("ps1_") or name in ("selftest.py", "problemset.py"):
+                    print(os.path.join(folder, name))
+    """
+    assert inside(walls, program, seconds=20).output == b""
+    for path in (ROOT, ROOT / "exercises", ROOT / "grading", ROOT / "tests"):
+        assert inside(walls, f"import os; os.stat({str(path)!r})").exit_code == 1 or path == ROOT
+
+
+def test_each_run_starts_anew(walls):
+    inside(walls, "open('/tmp/left', 'w').write('x')")
+    assert inside(walls, "import os; print(os.listdir('/tmp'))").output == b"[]\n"
+
+
+def test_time_ends_it(walls):
+    began = time.monotonic()
+    for program in (
+        "while True: pass",
+        "import time; time.sleep(60)",
+        "import os; os.close(1); os.close(2)\nwhile 1: pass",
+    ):
+        run = inside(walls, program, seconds=1)
+        assert run.ended == "time"
+    assert time.monotonic() - began < 6
+
+
+def test_what_was_said_before_the_end_of_time_stays(walls):
+    run = inside(walls, "print('first', flush=True)\nwhile True: pass", seconds=1)
+    assert (run.output, run.ended) == (b"first\n", "time")
+
+
+def test_output_ends_it():
+    try:
+        walls = Sandbox(Limits(output=2**16))
+    except NoIsolationError as error:
+        pytest.skip(f"no isolation here: {error}")
+    run = inside(walls, "import os\nwhile True: os.write(1, bytes(4096))")
+    assert run.ended == "output"
+    assert len(run.output) == 2**16
+
+
+def test_a_crash_is_told_from_an_end(walls):
+    assert inside(walls, "import os; os._exit(3)").exit_code == 3
+    assert inside(walls, "import ctypes; ctypes.string_at(0)").ended == "crash"
+
+
+def running(marker):
+    """Return the processes whose command line holds the marker, as the machine sees them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if marker.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            pass
+    return found
+
+
+def test_nothing_outlives_it(walls):
+    marker = f"marker-{os.getpid()}"
+    inside(walls, f"import time; x = '{marker}'; time.sleep(60)", seconds=0.5)
+    for _ in range(50):
+        if not running(marker):
+            break
+        time.sleep(0.1)
+    assert not running(marker)
+
+
+def test_nothing_outlives_the_grader(walls, tmp_path):
+    """Whoever kills the grader kills what it runs, without a word from the grader."""
+    marker = f"orphan-{os.getpid()}"
+    code = (
+        "from grading.sandbox import Sandbox; print('up', flush=True); "
+        f"Sandbox().run({{}}, 60, program='import time; time.sleep(60)  # {marker}')"
+    )
+    grader = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    for _ in range(100):
+        if len(running(marker)) >= 4:  # the grader and the three that lock up
+            break
+        time.sleep(0.1)
+    assert len(running(marker)) >= 4
+    grader.send_signal(signal.SIGKILL)
+    grader.communicate()
+    for _ in range(50):
+        if not running(marker):
+            break
+        time.sleep(0.1)
+    assert not running(marker)
+
+
+# --- the trial that comes before all grading
+
+
+DOORS = {
+    "the solutions in sight": (
+        "it can see",
+        lambda spec: spec["see"].append((str(ROOT), str(ROOT))),
+    ),
+    "processes": ("start processes", lambda spec: spec["limits"].update(RLIMIT_NPROC=50)),
+    "memory": ("more memory", lambda spec: spec["limits"].update(RLIMIT_AS=2**36)),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_trial_finds_an_open_door(walls, door, monkeypatch):
+    message, open_door = DOORS[door]
+    command = Sandbox._command
+
+    def with_door(self, seconds, program):
+        *start, spec = command(self, seconds, program)
+        spec = json.loads(spec)
+        open_door(spec)
+        return [*start, json.dumps(spec)]
+
+    monkeypatch.setattr(Sandbox, "_command", with_door)
+    with pytest.raises(NoIsolationError, match=message):
+        Sandbox()
+
+
+WALLS = {
+    "namespaces of users": ('"user": 0x10000000,', ""),
+    "a network of its own": ('    "net": 0x40000000,\n', ""),
+    "read-only mounts": (
+        "        read_only(inside, devices",
+        "        (lambda *a, **k: 0)(inside, devices",
+    ),
+    "the old root": ('    call("umount2", b".", MNT_DETACH)', "    pass"),
+    "further namespaces": ('Path("/proc/sys/user/max_user_namespaces").write_text("0")', "pass"),
+}
+
+
+@pytest.mark.parametrize("wall", WALLS)
+def test_the_trial_finds_a_wall_that_is_gone(walls, wall, monkeypatch, tmp_path):
+    """Each wall is taken out of a copy of what builds them."""
+    there, gone = WALLS[wall]
+    source = Path(enter.__file__).read_text(encoding="utf-8")
+    assert there in source
+    weak = tmp_path / "enter.py"
+    weak.write_text(source.replace(there, gone), encoding="utf-8")
+    monkeypatch.setattr(enter, "__file__", str(weak))
+    with pytest.raises(NoIsolationError):
+        Sandbox()
+
+
+def test_other_systems_are_refused(monkeypatch):
+    monkeypatch.setattr(sandbox.sys, "platform", "darwin")
+    with pytest.raises(NoIsolationError, match="darwin has no namespaces"):
+        Sandbox()
+
+
+def test_without_isolation_the_limits_stay():
+    free = Sandbox(Limits(memory=2**30), isolation=False)
+    assert b"MemoryError" in inside(free, "x = bytearray(2 * 2**30)").errors
+    assert inside(free, "while True: pass", seconds=1).ended == "time"
+    program = "import subprocess, sys; subprocess.Popen(['sleep', '61.25']).wait()"
+    assert inside(free, program, seconds=1).ended == "time"
+    time.sleep(0.2)
+    assert not running("61.25")
+
+
+# --- the runner
+
+
+def job(cells, calls, **given):
+    numbered = [(number, source, 1.0) for number, source in enumerate(cells, start=1)]
+    return {"cells": numbered, "calls": calls, "task": "t", "given": runner.encode(given)}
+
+
+def said(walls, *arguments, **given):
+    return [json.loads(line) for line in walls.run(job(*arguments, **given), 5).output.splitlines()]
+
+
+def test_a_cell_that_fails_stops_no_other(walls):
+    cells = ["x = 1", "y = 2\nraise ValueError('no')\ny = 3", "z = (", "w = x + y"]
+    lines = said(walls, cells, "def t(s, g):\n    yield 'w', lambda: s.w")
+    values = [runner.decode(line["value"]) for line in lines if "value" in line]
+    assert values == [3]
+    stopped = {line["cell"]: line["error"] for line in lines if "cell" in line}
+    assert stopped[2] == "ValueError: no"
+    assert stopped[3].startswith("SyntaxError")
+    assert lines[-1] == {"end": True}
+
+
+def test_what_is_ipythons_is_left_out(walls):
+    cells = [
+        "%matplotlib inline\nx = 1\n!ls\nx?",
+        "%%time\nx += 1",
+        "if x:\n    %time x\n    x += 1",
+    ]
+    lines = said(walls, cells, "def t(s, g):\n    yield 'x', lambda: s.x")
+    assert [runner.decode(line["value"]) for line in lines if "value" in line] == [3]
+
+
+def test_a_part_that_fails_costs_only_itself(walls):
+    calls = "def t(s, g):\n    yield 'a', lambda: s.missing\n    yield 'b', lambda: g['n'] + 1"
+    lines = said(walls, [], calls, n=4)
+    assert lines[1] == {"part": "a", "error": "NameError: your notebook does not define `missing`"}
+    assert runner.decode(lines[2]["value"]) == 5
+
+
+def test_a_slow_cell_is_stopped(walls):
+    lines = said(
+        walls, ["x = 1\nwhile True: pass", "y = x"], "def t(s, g):\n    yield 'y', lambda: s.y"
+    )
+    assert {"cell": 1, "error": "it was stopped after 1 s", "slow": True} in lines
+    assert any("value" in line for line in lines)
