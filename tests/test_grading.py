@@ -1,0 +1,405 @@
+"""Grading a class: every submission is found, graded once, and gets exactly one result."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mini_set
+import pytest
+
+from grading import batch, secret
+from grading.__main__ import main
+from grading.batch import grade
+from grading.problemset import ProblemSet
+from grading.sandbox import NoIsolationError, Sandbox
+from grading.selftest import cases
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def isolation():
+    try:
+        Sandbox()
+    except NoIsolationError as error:
+        pytest.skip(f"no isolation here: {error}")
+
+
+@pytest.fixture
+def mini(tmp_path):
+    return mini_set.make(tmp_path / "exercises")
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def hand_in(inbox, problem_set, student, **answers):
+    path = inbox / f"{student}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(mini_set.notebook(problem_set, **answers), encoding="utf-8")
+
+
+def graded(problem_set, inbox, **options):
+    results = grade(problem_set, inbox, inbox.parent / "out", **options)
+    return {result["student"]: result for result in results}
+
+
+# --- what a submission gets
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "score"),
+    [
+        ({}, "graded", 5),
+        ({"double": "raise NotImplementedError()"}, "graded", 2),
+        ({"double": "def double(x):\n    return 2 * x.ravel()"}, "graded", 4),
+        ({"double": "def double(x):\n    return x / 0"}, "graded", 2),
+        ({"double": "def double(x):\n    return 'two'"}, "graded", 2),
+        ({"double": "def double(x):\n    return 2 * x[:1]"}, "graded", 2),
+        ({"double": "def double(x):\n    return [2 * float(v) for v in x]"}, "graded", 4),
+        ({"double": "while True: pass"}, "timed out", 2),
+        ({"double": "def double(x):\n    while True: pass"}, "timed out", 2),
+        ({"double": "import os; os._exit(0)"}, "crashed", 2),
+        ({"double": "def double(x):\n    import os; os._exit(0)"}, "crashed", 2),
+        ({"added": ["while True: pass"]}, "graded", 5),
+        ({"added": ["raise ValueError('no matter')", "1 +"]}, "graded", 5),
+        ({"added": ["import os; os._exit(0)"]}, "graded", 5),
+        ({"mean": "import os; os._exit(0)"}, "crashed", 3),
+        ({"mean": f"mean = {0.5}"}, "graded", 3),
+        ({"added": ["def double(x):\n    return 0 * x"]}, "graded", 2),
+    ],
+)
+def test_points_and_status(mini, inbox, answers, status, score):
+    hand_in(inbox, mini, "ana", **answers)
+    result = graded(mini, inbox)["ana"]
+    assert (result["status"], result["score"], result["max_score"]) == (status, score, 7)
+    assert [part["points"] for part in result["explanations"]] == [None]
+    assert (result["note"] != "") == (status != "graded")
+
+
+def test_a_hard_loop_elsewhere_costs_no_points(mini, inbox):
+    """It cannot be stopped within Python, so the run is ended, and the next leaves it out."""
+    stubborn = "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True: pass"
+    hand_in(inbox, mini, "ana", added=[stubborn])
+    result = graded(mini, inbox)["ana"]
+    assert (result["status"], result["score"]) == ("graded", 5)
+    assert "left out" in result["tasks"][1]["cells"][0]["error"]
+
+
+def test_what_a_failed_part_said_is_told(mini, inbox):
+    hand_in(inbox, mini, "ana", double="def double(x):\n    return y")
+    checks = graded(mini, inbox)["ana"]["tasks"][0]["checks"]
+    assert checks[0] == {
+        "name": "value",
+        "points": 0,
+        "max_points": 2,
+        "passed": False,
+        "says": "It is twice the input.",
+        "error": "NameError: name 'y' is not defined",
+    }
+
+
+def test_an_empty_explanation_needs_nobody(mini, inbox):
+    hand_in(inbox, mini, "ana", why="YOUR ANSWER HERE")
+    (explanation,) = graded(mini, inbox)["ana"]["explanations"]
+    assert (explanation["points"], explanation["text"]) == (0, "YOUR ANSWER HERE")
+
+
+# --- the cells
+
+
+def changed(problem_set, change, **answers):
+    notebook = json.loads(mini_set.notebook(problem_set, **answers))
+    notebook["cells"] = change(notebook["cells"])
+    return json.dumps(notebook)
+
+
+def without_metadata(cells):
+    return [{**cell, "metadata": {}} for cell in cells]
+
+
+def doubled(cells):
+    return [*cells, {**cells[3], "id": "twice", "source": "def double(x):\n    return 3 * x"}]
+
+
+def without_answer(cells):
+    return [cell for cell in cells if cell["id"] != "mean"]
+
+
+def easy_data(cells):
+    cells[1]["source"] = "import numpy as np\nSEED = 0\ndata = np.zeros(9)"
+    cells[6]["source"] = "mean = 0.0"
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "score", "note"),
+    [
+        (without_metadata, "needs review", 5, "“double” is missing"),
+        (doubled, "needs review", 2, "“double” is there 2 times"),
+        (without_answer, "needs review", 3, "“mean” is missing"),
+        (easy_data, "graded", 3, ""),
+    ],
+)
+def test_cells_that_are_gone_or_double_are_for_a_person(mini, inbox, change, status, score, note):
+    (inbox / "ana.ipynb").write_text(changed(mini, change), encoding="utf-8")
+    result = graded(mini, inbox)["ana"]
+    assert (result["status"], result["score"]) == (status, score)
+    assert note in result["note"]
+
+
+# --- the folder
+
+
+def test_every_layout_is_found(mini, inbox):
+    for place in (
+        *("flat", "folder/any name", f"nbgrader/{mini.name}/{mini.name}"),
+        *("Ana Ünal_123_file_/ps0 (1)", f"two/{mini.name}", "two/notes"),
+    ):
+        hand_in(inbox, mini, place)
+    (inbox / "nbgrader" / ".ipynb_checkpoints").mkdir()
+    shutil.copy(inbox / "flat.ipynb", inbox / "nbgrader" / ".ipynb_checkpoints")
+    (inbox / ".DS_Store").write_text("x")
+    results = graded(mini, inbox)
+    assert {name: result["score"] for name, result in results.items()} == dict.fromkeys(
+        ["Ana Ünal_123_file_", "flat", "folder", "nbgrader", "two"], 5
+    )
+
+
+def test_what_cannot_be_read_has_a_row_without_points(mini, inbox, tmp_path):
+    hand_in(inbox, mini, "good")
+    hand_in(tmp_path, mini, "elsewhere")
+    (inbox / "link.ipynb").symlink_to(tmp_path / "elsewhere.ipynb")
+    (inbox / "empty.ipynb").touch()
+    (inbox / "half.ipynb").write_text('{"cells": [', encoding="utf-8")
+    (inbox / "deep.ipynb").write_text("[" * 200_000, encoding="utf-8")
+    (inbox / "list.ipynb").write_text("[1]", encoding="utf-8")
+    (inbox / "old.ipynb").write_text('{"worksheets": []}', encoding="utf-8")
+    (inbox / "cell.ipynb").write_text('{"cells": [{"cell_type": "code", "source": 3}]}')
+    (inbox / "binary.ipynb").write_bytes(os.urandom(999))
+    (inbox / "work.zip").write_bytes(b"PK")
+    (inbox / "nothing").mkdir()
+    os.mkfifo(inbox / "pipe.ipynb")
+    hand_in(inbox, mini, "several/one")
+    hand_in(inbox, mini, "several/two")
+    results = graded(mini, inbox)
+    assert results.pop("good")["score"] == 5
+    assert len(results) == 12
+    for result in results.values():
+        assert (result["status"], result["score"]) == ("unreadable", None), result
+        assert result["note"]
+    assert "there are 2 notebooks" in results["several"]["note"]
+
+
+def test_a_student_who_hands_in_twice_gets_one_row(mini, inbox):
+    hand_in(inbox, mini, "ana")
+    hand_in(inbox, mini, "ana/again")
+    (result,) = graded(mini, inbox).values()
+    assert result["status"] == "needs review"
+    assert "handed in as well" in result["note"]
+
+
+def test_names_that_are_alike_keep_their_own_results(mini, inbox):
+    hand_in(inbox, mini, "ana")
+    hand_in(inbox, mini, "Ana", double="raise NotImplementedError()")
+    for odd in ("a na", "a_na", "a?na", "con", "ä", "=1+1", "x" * 200):
+        hand_in(inbox, mini, odd)
+    assert {name: r["score"] for name, r in graded(mini, inbox).items()} == {
+        **dict.fromkeys(("ana", "a na", "a_na", "a?na", "con", "ä", "=1+1", "x" * 200), 5),
+        "Ana": 2,
+    }
+    stored = list((inbox.parent / "out" / "results").iterdir())
+    assert len({path.name.lower() for path in stored}) == 9
+
+
+def test_results_do_not_go_among_the_submissions(mini, inbox):
+    with pytest.raises(ValueError, match="must not be inside"):
+        grade(mini, inbox, inbox / "out")
+    with pytest.raises(ValueError, match="is no folder"):
+        grade(mini, inbox / "none", inbox.parent / "out")
+
+
+# --- each once
+
+
+def test_nothing_is_graded_twice(mini, inbox, monkeypatch):
+    for student in ("ana", "ben"):
+        hand_in(inbox, mini, student)
+    first = graded(mini, inbox)
+    seen = []
+    monkeypatch.setattr(batch, "graded", lambda *a: seen.append(a[1].student) or {**first["ben"]})
+    assert graded(mini, inbox) == first
+    assert seen == []
+    hand_in(inbox, mini, "ben", double="def double(x):\n    return x + x")
+    graded(mini, inbox)
+    assert seen == ["ben"]
+
+
+@pytest.mark.parametrize("kind", ["checks", "calls"])
+def test_a_changed_check_grades_all_anew(mini, inbox, kind):
+    hand_in(inbox, mini, "ana")
+    graded(mini, inbox)
+    path = mini.exercises / kind / f"{mini.name}.py"
+    path.write_text(path.read_text() + "\n# changed\n")
+    counted = []
+    graded(ProblemSet(mini.name, mini.exercises), inbox, progress=lambda *a: counted.append(a))
+    assert len(counted) == 1
+
+
+def test_a_damaged_result_is_graded_anew(mini, inbox):
+    hand_in(inbox, mini, "ana")
+    first = graded(mini, inbox)
+    path = batch.result_path(inbox.parent / "out", "ana")
+    path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    assert graded(mini, inbox) == first
+
+
+def test_our_own_failure_costs_nobody_points(mini, inbox, monkeypatch, capsys):
+    hand_in(inbox, mini, "ana")
+    hand_in(inbox, mini, "ben")
+    right = batch.grade_submission
+
+    def fails(problem_set, submission, *rest):
+        if submission.student == "ana":
+            raise ZeroDivisionError("ours")
+        return right(problem_set, submission, *rest)
+
+    monkeypatch.setattr(batch, "grade_submission", fails)
+    results = graded(mini, inbox)
+    assert (results["ana"]["status"], results["ana"]["score"]) == ("needs review", None)
+    assert results["ben"]["score"] == 5
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    monkeypatch.setattr(batch, "grade_submission", right)
+    assert graded(mini, inbox)["ana"]["score"] == 5
+
+
+RUN = """
+import sys
+from pathlib import Path
+from grading.batch import grade
+from grading.problemset import ProblemSet
+exercises, inbox, out = map(Path, sys.argv[1:])
+grade(ProblemSet("ps0_mini", exercises), inbox, out, jobs=2,
+      progress=lambda *a: print(a[0], a[2]["student"], flush=True))
+"""
+
+
+def started(mini, inbox):
+    command = [sys.executable, "-c", RUN, mini.exercises, inbox, inbox.parent / "out"]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_run_that_is_killed_goes_on_where_it_stood(mini, inbox):
+    students = [f"s{n:02}" for n in range(24)]
+    for student in students:
+        hand_in(inbox, mini, student)
+    once = []
+    for kill_after in (3, 9):
+        with started(mini, inbox) as run:
+            for line in run.stdout:
+                once.append(line.split()[1])
+                if int(line.split()[0]) == kill_after:
+                    run.send_signal(signal.SIGKILL)
+                    break
+    rest = []
+    results = graded(mini, inbox, progress=lambda done, total, r: rest.append(r["student"]))
+    assert set(results) == set(students)
+    assert all(result["score"] == 5 for result in results.values())
+    assert not set(once) & set(rest)
+    assert len(rest) <= len(students) - len(once)
+
+
+def test_two_runs_do_not_grade_into_one_folder(mini, inbox):
+    hand_in(inbox, mini, "ana", added=["while True: pass"])
+    with started(mini, inbox) as other:
+        lock = inbox.parent / "out" / ".lock"
+        while not lock.exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        with pytest.raises(RuntimeError, match="another run is grading"):
+            graded(mini, inbox)
+        assert other.stdout.readline() == "1 ana\n"
+    assert graded(mini, inbox)["ana"]["score"] == 5
+
+
+# --- each student's own
+
+
+def test_each_student_has_a_seed_and_inputs_of_their_own(mini, inbox, tmp_path):
+    secret.make(tmp_path / "secret")
+    key = secret.read(tmp_path / "secret")
+    seeds = {name: secret.seed_for(key, mini.name, name) for name in ("ana", "ben")}
+    assert seeds["ana"] != seeds["ben"]
+    hand_in(inbox, mini, "ana", seed=seeds["ana"])
+    hand_in(inbox, mini, "ben", seed=seeds["ana"])
+    hand_in(inbox, mini, "cyd", seed=0)
+    results = graded(mini, inbox, secret=key)
+    assert (results["ana"]["status"], results["ana"]["score"]) == ("graded", 5)
+    for name in ("ben", "cyd"):
+        assert results[name]["status"] == "needs review"
+        assert "SEED" in results[name]["note"]
+    drawn = [secret.hidden_inputs(key, mini.name, "double", name).normal() for name in seeds]
+    assert drawn[0] != drawn[1]
+
+
+def test_a_secret_stays_out_of_the_repository(tmp_path):
+    with pytest.raises(ValueError, match="out of the repository"):
+        secret.make(ROOT / "exercises" / "secret")
+    secret.make(tmp_path / "secret")
+    assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
+    with pytest.raises(FileExistsError):
+        secret.make(tmp_path / "secret")
+    (tmp_path / "short").write_text("1234")
+    with pytest.raises(ValueError, match="4 characters"):
+        secret.read(tmp_path / "short")
+
+
+# --- the graders' own test
+
+
+def test_the_answers_that_a_set_ships_are_told_apart(mini):
+    kinds = {(case.task, case.kind): case.fails for case in cases(mini)}
+    assert kinds["double", "solution"] == kinds["double", "right"] == frozenset()
+    assert kinds["double", "stub"] == {"value", "shape"}
+    assert kinds["double", "wrong"] == {"shape"}
+
+
+# --- the command
+
+
+def test_without_isolation_it_refuses_unless_told(mini, inbox, tmp_path):
+    """In a user namespace that allows no further ones, the system offers no isolation."""
+    hand_in(inbox, mini, "ana")
+    code = (
+        "import sys; from pathlib import Path; from grading.__main__ import main; "
+        "import grading.problemset as p; "
+        f"p.ProblemSet.__init__.__defaults__ = (Path({str(mini.exercises)!r}),); "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    closed = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    command = ["unshare", "-Ur", "sh", "-c", closed, "sh", sys.executable, "-c", code]
+    command += ["grade", mini.name, str(inbox), "--out", str(tmp_path / "out")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "cannot be kept apart on this machine" in run.stderr
+    assert "Containerfile" in run.stderr
+    assert not list((tmp_path / "out").glob("results/*.json"))
+    run = subprocess.run(
+        [*command, "--no-isolation"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads((tmp_path / "out/results/ana.json").read_text())["score"] == 5
+
+
+def test_mistakes_on_the_command_line_are_told(capsys, tmp_path):
+    with pytest.raises(SystemExit, match="there is no problem set 'ps9'"):
+        main(["grade", "ps9", str(tmp_path)])
