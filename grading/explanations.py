@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grading import table
+from grading.grade import with_score
 from grading.notebook import is_explanation, nbgrader
 
 CSV, KEY = "explanations.csv", "explanations-key.json"
@@ -71,9 +72,7 @@ def code(result, explanation) -> str:
 def answers(results) -> dict:
     """Return (result, explanation) by code, in the order for grading: empty answers come last."""
     found = {
-        code(result, part): (result, part)
-        for result in results
-        for part in result.get("explanations") or []
+        code(result, part): (result, part) for result in results for part in result["explanations"]
     }
     return dict(sorted(found.items(), key=lambda item: (is_empty(item[1][1]["text"]), item[0])))
 
@@ -115,11 +114,7 @@ def merge_points(results, out: Path):
         if letters in current:
             part = current[letters][1]
             part["points"], part["comment"] = given
-    for result in results:
-        if result["score"] is not None:
-            parts = [*(result.get("tasks") or []), *(result.get("explanations") or [])]
-            result["score"] = sum(part["points"] or 0 for part in parts)
-    return results
+    return [with_score(result) for result in results]
 
 
 def write_points(results, out: Path) -> None:

@@ -7,10 +7,7 @@ requests.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
-from collections import Counter
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -19,13 +16,13 @@ import jinja2
 from markupsafe import Markup, escape
 
 from grading import explanations, report, table
+from grading.filenames import file_names
 
 TEMPLATES = Path(__file__).parent / "templates"
-MARK = "<!doctype html>\n<!-- feedback -->\n"  # by which pages of an earlier run are known
+MARK = "<!doctype html>\n<!-- feedback -->"  # by which pages of an earlier run are known
 
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.@+ -]{0,78}[A-Za-z0-9_])?")
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they make text look like other text
+_POINTS = re.compile(r" *\(\d+ points?\)$")  # which are told beside the title
 _CODE = re.compile(r"`([^`]+)`")
 
 MEANING = {
@@ -104,30 +101,6 @@ def write_pages(title: str, results, out: Path, rubrics=None) -> None:
     explanations.write_points(results, out)
 
 
-def file_stem(student: str) -> str:
-    """Return a name for a student's files that every system takes, and no other student has."""
-    if _NAME.fullmatch(student) and not _RESERVED.match(student):
-        return student
-    letters = unicodedata.normalize("NFKD", student[:200]).encode("ascii", "ignore").decode()
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", letters).strip("-")[:40] or "student"
-    return _hashed(readable, student)
-
-
-def file_names(students) -> dict[str, str]:
-    """Return the name of each student's page; those that differ only by case are told apart."""
-    stems = {student: file_stem(student) for student in students}
-    twins = Counter(stem.casefold() for stem in stems.values())
-    return {
-        student: (stem if twins[stem.casefold()] == 1 else _hashed(stem, student)) + ".html"
-        for student, stem in stems.items()
-    }
-
-
-def _hashed(readable: str, student: str) -> str:
-    digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{readable[:60]}~{digest[:16]}"
-
-
 def _write_feedback(title, results, folder: Path, names) -> None:
     for path in folder.glob("*.html") if folder.is_dir() else ():
         if path.name not in names.values() and _is_ours(path):
@@ -146,7 +119,7 @@ def _is_ours(path: Path) -> bool:
 
 def _cells(result) -> list[tuple[str, str]]:
     """Return the cells that stopped early, each once: every task runs the whole notebook."""
-    cells = (cell for task in result.get("tasks") or [] for cell in task["cells"])
+    cells = (cell for task in result["tasks"] for cell in task["cells"])
     return sorted({(cell["cell"], cell["error"]) for cell in cells})
 
 
@@ -156,6 +129,11 @@ def shown(text, most=20_000) -> str:
     left = len(text) - most
     text = _BIDI.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", table.plain(text, most))
     return text if left <= 0 else f"{text} … ({left:,} more characters)"
+
+
+def titled(text) -> str:
+    """Return a task's title without the points."""
+    return shown(_POINTS.sub("", text), 200)
 
 
 def sentence(text) -> Markup:
@@ -180,6 +158,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "shown": shown,
         "sentence": sentence,
+        "titled": titled,
         "number": table.number,
         "counted": counted,
     }

@@ -77,7 +77,7 @@ def failures(results) -> list[Failures]:
     """Return all checks, those failed by most first."""
     found = {}
     for result in results:
-        for task in result.get("tasks") or []:
+        for task in result["tasks"]:
             for check in task["checks"]:
                 key = task["name"], check["name"]
                 entry = found.setdefault(key, Failures(task["title"], check["says"]))
@@ -91,7 +91,7 @@ def means(results) -> list[Mean]:
     found = {}
     for kind in ("tasks", "explanations"):
         for result in results:
-            for part in result.get(kind) or []:
+            for part in result[kind]:
                 if part["points"] is not None:
                     key = kind, part["name"]
                     entry = found.setdefault(key, Mean(part["title"], part["max_points"]))
@@ -106,7 +106,7 @@ def for_a_person(results) -> list[tuple[dict, list[str]]]:
         parts = [(result["status"], result["note"])] if result["status"] != "graded" else []
         parts += [
             (f"{task['title']}: {task['status']}", task["note"])
-            for task in result.get("tasks") or []
+            for task in result["tasks"]
             if task["status"] != "graded"
         ]
         if parts:
@@ -116,7 +116,7 @@ def for_a_person(results) -> list[tuple[dict, list[str]]]:
 
 def waiting(results) -> int:
     """Return how many explanations a person still has to grade."""
-    parts = (part for result in results for part in result.get("explanations") or [])
+    parts = (part for result in results for part in result["explanations"])
     return sum(part["points"] is None for part in parts)
 
 

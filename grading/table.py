@@ -70,13 +70,13 @@ def _umask() -> int:
 
 def columns(results, kind: str) -> list[str]:
     """Return the names of all tasks (or explanations) that occur, in the order of the set."""
-    parts = (part for result in results for part in result.get(kind) or [])
+    parts = (part for result in results for part in result[kind])
     return list(dict.fromkeys(part["name"] for part in parts))
 
 
 def waiting(result) -> float:
     """Return the points of a submission that a person still has to give."""
-    parts = result.get("explanations") or []
+    parts = result["explanations"]
     return sum(part["max_points"] for part in parts if part["points"] is None)
 
 
@@ -87,7 +87,7 @@ def grades(results):
     yield [*head, *tasks, *texts, "waiting", "note", "file"]
     for result in sorted(results, key=lambda result: (str(result["student"]), str(result["file"]))):
         points = {
-            kind: {part["name"]: part["points"] for part in result.get(kind) or []}
+            kind: {part["name"]: part["points"] for part in result[kind]}
             for kind in ("tasks", "explanations")
         }
         yield [
