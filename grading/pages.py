@@ -22,7 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 MARK = "<!doctype html>\n<!-- feedback -->"  # by which pages of an earlier run are known
 
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they make text look like other text
-_POINTS = re.compile(r" *\(\d+ points?\)$")  # which are told beside the title
+_POINTS = re.compile(r" *\(\d+ points?\b[^()]*\)$")  # which are told beside the title
 _CODE = re.compile(r"`([^`]+)`")
 
 MEANING = {

@@ -195,6 +195,7 @@ def test_file_names_are_safe_and_nobody_elses():
         ),
     ]
     students += [file_stem(student) for student in students]  # a name that looks like another's
+    assert len({file_stem(student) for student in students}) == len(set(students))
     names = file_names(students)
     assert len({name.casefold() for name in names.values()}) == len(set(students))
     for name in names.values():
