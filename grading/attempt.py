@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -144,11 +145,14 @@ def printable(text: str) -> str:
 
 
 def _how(run: Run, task: Task) -> str:
-    return {
-        "time": f"more than {task.seconds:g} s",
-        "output": "too much was handed out",
-        "crash": f"exit code {run.exit_code}",
-    }[run.ended]
+    if run.ended == "time":
+        return f"more than {task.seconds:g} s"
+    if run.ended == "output":
+        return "too much was handed out"
+    try:
+        return signal.Signals(run.exit_code - 128).name  # such as SIGSEGV
+    except ValueError:
+        return f"exit code {run.exit_code}"
 
 
 def _outcome(task, given, run, heard, patience, own) -> Outcome:

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,8 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from grading import explanations, table
 from grading import secret as secrets
+from grading.filenames import lone_stem
 from grading.grade import failed_here, grade_submission
+from grading.pages import write_pages
 from grading.problemset import ROOT, ProblemSet
 from grading.sandbox import Sandbox
 from grading.submissions import Submission, find
@@ -45,7 +47,9 @@ def grade(
     isolation: bool = True,
     progress: Callable[[int, int, dict], None] = lambda done, total, result: None,
 ) -> list[dict]:
-    """Grade every submission of a folder; return their results in the order of the students.
+    """Grade every submission of a folder, and write what a class gets to read.
+
+    Returns the results in the order of the students, with the points that a person has given.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ def grade(
     folder : Path
         The submissions, laid out as `grading.submissions` says.
     out : Path
-        Where results are kept; ``out/results`` holds one file for each submission.
+        Where results and pages are kept; ``out/results`` holds one file for each submission.
     secret : bytes, optional
         What the students' own SEEDs were made from. Without it everyone's SEED is 0, and hidden
         inputs come from a secret that is made for `out`.
@@ -70,7 +74,8 @@ def grade(
     Raises
     ------
     ValueError
-        If there is no such folder, or `out` is inside it.
+        If there is no such folder, or `out` is inside it; or if the points that a person filled in
+        are not understood. All is graded then, and the next run takes it from there.
     NoIsolationError
         If students' code cannot be kept apart and `isolation` is True.
     RuntimeError
@@ -104,11 +109,16 @@ def grade(
         for work, result in finished:
             result["key"] = work.key
             if not result.pop("failed_here", False):  # so that it is tried again
-                write_result(result_path(out, result["student"]), result)
+                text = json.dumps(result, ensure_ascii=False, indent=1)
+                table.write(result_path(out, result["student"]), text)
             results[result["student"]] = result
             done += 1
             progress(done, len(submissions), result)
-    return [results[submission.student] for submission in submissions]
+        results = [results[submission.student] for submission in submissions]
+        results = explanations.merge_points(results, out)
+        rubrics = explanations.rubrics(problem_set)
+        write_pages(problem_set.titles[problem_set.name], results, out, rubrics)
+    return results
 
 
 def graded_here(
@@ -186,17 +196,9 @@ def key_of(submission: Submission, seed: int, secret: bytes, version: str) -> st
     return digest.hexdigest()
 
 
-def file_name(student: str) -> str:
-    """Return a name for a student's files that every system allows and no other student has."""
-    plain = re.sub(r"[^\w.-]+", "_", student, flags=re.ASCII).strip("._")[:60]
-    if plain == student and plain == plain.lower() and not re.match(r"(con|prn|aux|nul)\b", plain):
-        return plain
-    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:10]}"
-
-
 def result_path(out: Path, student: str) -> Path:
     """Return where a student's result is kept."""
-    return out / "results" / f"{file_name(student)}.json"
+    return out / "results" / f"{lone_stem(student)}.json"
 
 
 def read_result(path: Path) -> dict | None:
@@ -205,13 +207,3 @@ def read_result(path: Path) -> dict | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def write_result(path: Path, result: dict) -> None:
-    """Store a result, whole or not at all."""
-    unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "w", encoding="utf-8") as file:
-        json.dump(result, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)

@@ -19,12 +19,11 @@ from pathlib import Path
 
 from grading import table
 from grading.grade import with_score
-from grading.notebook import is_explanation, nbgrader
+from grading.notebook import is_empty, is_explanation, nbgrader
 
 CSV, KEY = "explanations.csv", "explanations-key.json"
 HEAD = ["code", "task", "points", "max_points", "comment"]
 _LETTERS = "bcdfghjkmnpqrstvwxz"  # no words, no numbers and no dates come of them
-_STUB = re.compile(r"\W*(YOUR ANSWER HERE)?\W*", re.IGNORECASE)
 _SOLUTION = re.compile(r"^#+ *BEGIN SOLUTION *\n(.*?)^#+ *END SOLUTION", re.MULTILINE | re.DOTALL)
 _SCHEME = re.compile(
     r"^=+ *BEGIN MARK SCHEME *=+ *\n(.*?)^=+ *END MARK SCHEME", re.MULTILINE | re.DOTALL
@@ -51,11 +50,6 @@ def rubrics(problem_set) -> dict[str, Rubric]:
         elif cell["cell_type"] == "markdown":
             question = cell["source"]
     return found
-
-
-def is_empty(text: str) -> bool:
-    """Say whether there is nothing to grade."""
-    return bool(_STUB.fullmatch(text)) if len(text) < 200 else not text.strip()
 
 
 def code(result, explanation) -> str:

@@ -21,6 +21,12 @@ def file_stem(student: str) -> str:
     return _hashed(readable, student)
 
 
+def lone_stem(student: str) -> str:
+    """Return a stem that stays a student's own where upper and lower case are the same."""
+    stem = file_stem(student)
+    return stem if stem == stem.casefold() else _hashed(stem, student)
+
+
 def file_names(students) -> dict[str, str]:
     """Return the name of each student's page; those that differ only by case are told apart."""
     stems = {student: file_stem(student) for student in students}

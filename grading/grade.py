@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from grading.attempt import Outcome, Patience, attempt, printable
-from grading.notebook import is_explanation, nbgrader
+from grading.notebook import is_empty, is_explanation, nbgrader
 from grading.problemset import ProblemSet, Task
 from grading.sandbox import Sandbox
 from grading.secret import hidden_inputs
@@ -14,7 +13,6 @@ from grading.submissions import Submission, structure_doubts
 
 # From the one that says most about a submission to the one that says least.
 STATUSES = ("unreadable", "needs review", "crashed", "timed out", "graded")
-UNANSWERED = re.compile(r"\s*YOUR ANSWER HERE\s*|\s*")
 
 
 def grade_submission(
@@ -113,7 +111,7 @@ def _explanations(problem_set: ProblemSet, cells):
             for c in cells
             if nbgrader(c).get("grade_id") == name and c["cell_type"] == "markdown"
         ]
-        empty = bool(texts) and all(UNANSWERED.fullmatch(text) for text in texts)
+        empty = bool(texts) and all(map(is_empty, texts))
         yield {
             "name": name,
             "title": problem_set.titles[name],

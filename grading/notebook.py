@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_STUB = re.compile(r"\W*(YOUR ANSWER HERE)?\W*", re.IGNORECASE)
 SEED_LINE = re.compile(r"^SEED = (\d{1,12})", re.MULTILINE)
 
 
@@ -35,6 +36,11 @@ def is_explanation(cell) -> bool:
     """Say whether a cell is a text that the student writes and a person grades."""
     mark = nbgrader(cell)
     return bool(cell["cell_type"] == "markdown" and mark.get("solution") and mark.get("grade"))
+
+
+def is_empty(text: str) -> bool:
+    """Say whether an explanation has nothing to grade."""
+    return bool(_STUB.fullmatch(text)) if len(text) < 200 else not text.strip()
 
 
 def with_seed(source: str, seed: int) -> str:

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from grading import explanations, report, table
 from grading.filenames import file_names
+from grading.notebook import is_empty
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = "<!doctype html>\n<!-- feedback -->"  # by which pages of an earlier run are known
@@ -165,7 +166,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "meaning": MEANING,
         "waiting": table.waiting,
-        "is_empty": explanations.is_empty,
+        "is_empty": is_empty,
     }
     return environment
 
