@@ -13,7 +13,7 @@ from grading.notebook import nbgrader, to_run
 from grading.problemset import ProblemSet, Task
 from grading.sandbox import Run, Sandbox
 
-CELL_SECONDS, HURRIED = 2.0, 0.3
+CELL_SECONDS, HURRIED = 3.0, 0.3
 
 
 class PartFailedError(Exception):

@@ -54,7 +54,7 @@ def compare(name, yours, true, *, rtol=1e-6):
     yours = _numbers("yours", yours)
     if yours.shape != true.shape:
         raise AssertionError(f"{name}: your shape is {yours.shape}, it should be {true.shape}")
-    errors = np.abs(yours - true)
+    errors = np.asarray(np.abs(yours - true))  # of single numbers NumPy returns no array
     errors[~np.isfinite(yours)] = np.inf
     size = np.abs(true).max(initial=0) or 1.0
     worst = errors.max(initial=0) / size
