@@ -87,16 +87,18 @@ def failures(results) -> list[Failures]:
 
 
 def means(results) -> list[Mean]:
-    """Return the mean points of each task, and of each explanation that somebody graded."""
-    found = {}
+    """Return the mean points of each task, and of each explanation once all are graded."""
+    found, unknown = {}, set()
     for kind in ("tasks", "explanations"):
         for result in results:
             for part in result[kind]:
-                if part["points"] is not None:
-                    key = kind, part["name"]
+                key = kind, part["name"]
+                if part["points"] is None:
+                    unknown.add(key)
+                else:
                     entry = found.setdefault(key, Mean(part["title"], part["max_points"]))
                     entry.points.append(part["points"])
-    return list(found.values())
+    return [entry for key, entry in found.items() if key not in unknown]
 
 
 def for_a_person(results) -> list[tuple[dict, list[str]]]:
@@ -107,7 +109,7 @@ def for_a_person(results) -> list[tuple[dict, list[str]]]:
         parts += [
             (f"{task['title']}: {task['status']}", task["note"])
             for task in result["tasks"]
-            if task["status"] != "graded"
+            if task["status"] != "graded" and not result["note"]
         ]
         if parts:
             found.append((result, [f"{what} ({note})" if note else what for what, note in parts]))
