@@ -363,7 +363,7 @@ def test_hostile_tables_can_be_read_back(hostile):
 def test_the_report_counts(tmp_path):
     one, two = "Works for a batch of one.", "Leaves `x` alone."
     tasks = [
-        task("a", check(n > 0, says=one, name="1"), check(n > 2, says=two, name="2"))
+        task("a", check(n > 2, says=one, name="1"), check(n > 0, says=two, name="2"))
         for n in range(4)
     ]
     class_ = [result(f"s{n}", tasks=[tasks[n]], texts=[]) for n in range(4)]
@@ -375,8 +375,8 @@ def test_the_report_counts(tmp_path):
     assert "unreadable No notebook could be read; nothing was run. 1" in tables[0]
     assert tables[1][1:] == ["0 1", "1 0", "2 2", "3 0", "4 1", "5 0", "6 0", "7 0"]
     assert tables[2][1:] == [
-        "Leaves x alone. Task. a 3 of 4",
-        "Works for a batch of one. Task. a 1 of 4",
+        "Works for a batch of one. Task. a 3 of 4",
+        "Leaves x alone. Task. a 1 of 4",
     ]
     assert tables[3][1:] == ["Task. a 2.00 of 4"]
     assert tables[4][1:] == ["gone unreadable (empty file) gone/ps1_backprop.ipynb"]
@@ -388,6 +388,11 @@ def test_the_report_counts(tmp_path):
     assert "Without 1 that a person has to look at first." in text
     assert soup.select_one("td.bar span")["style"] == "width: 75.0%"
     assert len(soup.select("svg[role=img] rect")) == 8
+
+
+def test_only_scores_that_stand_are_counted():
+    class_ = [result(status, status=status) for status in report.STATUSES]
+    assert len(report.scores(class_)) == 3, "graded, timed out, crashed"
 
 
 def test_the_histogram_holds_every_score():
