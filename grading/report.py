@@ -101,21 +101,6 @@ def means(results) -> list[Mean]:
     return [entry for key, entry in found.items() if key not in unknown]
 
 
-def for_a_person(results) -> list[tuple[dict, list[str]]]:
-    """Return the submissions that somebody has to look at, and why."""
-    found = []
-    for result in results:
-        parts = [(result["status"], result["note"])] if result["status"] != "graded" else []
-        parts += [
-            (f"{task['title']}: {task['status']}", task["note"])
-            for task in result["tasks"]
-            if task["status"] != "graded" and not result["note"]
-        ]
-        if parts:
-            found.append((result, [f"{what} ({note})" if note else what for what, note in parts]))
-    return found
-
-
 def waiting(results) -> int:
     """Return how many explanations a person still has to grade."""
     parts = (part for result in results for part in result["explanations"])
@@ -140,6 +125,6 @@ def summary(results) -> dict:
         "bars": histogram(results),
         "failures": failures(results),
         "means": means(results),
-        "people": for_a_person(results),
+        "people": [result for result in results if result["status"] != "graded"],
         "waiting": waiting(results),
     }
