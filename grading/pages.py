@@ -16,12 +16,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from grading import explanations, report, table
+from grading.attempt import HURRIED
 from grading.filenames import file_names
 from grading.notebook import is_empty
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = "<!doctype html>\n<!-- feedback -->"  # by which pages of an earlier run are known
 
+HURRIED_ERROR = f"it was stopped after {HURRIED:g} s"
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")  # they make text look like other text
 _POINTS = re.compile(r" *\(\d+ points?\b[^()]*\)$")  # which are told beside the title
 _CODE = re.compile(r"`([^`]+)`")
@@ -51,9 +53,9 @@ MEANING = {
         "look for an earlier version, and talk to your teacher.",
     ),
     "needs review": (
-        "Something in the notebook is not as it was handed out, so somebody looks at it before the "
-        "points count.",
-        "You need not do anything. If you deleted or copied cells, tell your teacher which.",
+        "Something about this notebook is unusual, so somebody looks at it before its points "
+        "count. That is no accusation: a cell that was copied or deleted by mistake is enough.",
+        "You need not do anything. If you know what the note is about, tell your teacher.",
     ),
 }
 
@@ -62,7 +64,7 @@ ABOUT = {
     "timed out": "A task was stopped at its limit. What came before counts.",
     "crashed": "Python ended within a task. What came before counts.",
     "unreadable": "No notebook could be read; nothing was run.",
-    "needs review": "The notebook's cells are not those that were handed out.",
+    "needs review": "Something is unusual; a person looks before the points count.",
 }
 
 
@@ -120,8 +122,11 @@ def _is_ours(path: Path) -> bool:
 
 def _cells(result) -> list[tuple[str, str]]:
     """Return the cells that stopped early, each once: every task runs the whole notebook."""
-    cells = (cell for task in result["tasks"] for cell in task["cells"])
-    return sorted({(cell["cell"], cell["error"]) for cell in cells})
+    found = {}
+    for cell in (cell for task in result["tasks"] for cell in task["cells"]):
+        if found.get(cell["cell"]) in (None, HURRIED_ERROR):  # a task that it is not for hurries it
+            found[cell["cell"]] = cell["error"]
+    return sorted(found.items())
 
 
 def shown(text, most=20_000) -> str:
@@ -130,6 +135,11 @@ def shown(text, most=20_000) -> str:
     left = len(text) - most
     text = _BIDI.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", table.plain(text, most))
     return text if left <= 0 else f"{text} … ({left:,} more characters)"
+
+
+def unwrapped(text) -> str:
+    """Return a text whose paragraphs and items are one line each."""
+    return re.sub(r"(?<=\S)\n[ \t]*(?![ \t\n]|[-*#|>]|\d+\.)", " ", text)
 
 
 def titled(text) -> str:
@@ -160,6 +170,7 @@ def _environment() -> jinja2.Environment:
         "shown": shown,
         "sentence": sentence,
         "titled": titled,
+        "unwrapped": unwrapped,
         "number": table.number,
         "counted": counted,
     }

@@ -87,31 +87,18 @@ def failures(results) -> list[Failures]:
 
 
 def means(results) -> list[Mean]:
-    """Return the mean points of each task, and of each explanation that somebody graded."""
-    found = {}
+    """Return the mean points of each task, and of each explanation once all are graded."""
+    found, unknown = {}, set()
     for kind in ("tasks", "explanations"):
         for result in results:
             for part in result[kind]:
-                if part["points"] is not None:
-                    key = kind, part["name"]
+                key = kind, part["name"]
+                if part["points"] is None:
+                    unknown.add(key)
+                else:
                     entry = found.setdefault(key, Mean(part["title"], part["max_points"]))
                     entry.points.append(part["points"])
-    return list(found.values())
-
-
-def for_a_person(results) -> list[tuple[dict, list[str]]]:
-    """Return the submissions that somebody has to look at, and why."""
-    found = []
-    for result in results:
-        parts = [(result["status"], result["note"])] if result["status"] != "graded" else []
-        parts += [
-            (f"{task['title']}: {task['status']}", task["note"])
-            for task in result["tasks"]
-            if task["status"] != "graded"
-        ]
-        if parts:
-            found.append((result, [f"{what} ({note})" if note else what for what, note in parts]))
-    return found
+    return [entry for key, entry in found.items() if key not in unknown]
 
 
 def waiting(results) -> int:
@@ -138,6 +125,6 @@ def summary(results) -> dict:
         "bars": histogram(results),
         "failures": failures(results),
         "means": means(results),
-        "people": for_a_person(results),
+        "people": [result for result in results if result["status"] != "graded"],
         "waiting": waiting(results),
     }
