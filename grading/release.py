@@ -80,7 +80,7 @@ def write_releases(names: list[str] | None = None, exercises: Path = EXERCISES) 
     for name in names or all_names(exercises):
         problem_set = ProblemSet(name, exercises)
         made[problem_set.release_path] = _text(release(problem_set))
-    return [path for path, text in made.items() if _write(path, text)]
+    return [path for path, text in made.items() if write_text(path, text)]
 
 
 def personal_releases(
@@ -100,7 +100,11 @@ def personal_releases(
         seed = seed_for(secret, problem_set.name, student)
         text = _text(_with_seed(notebook, seed))
         made[Path(out, student, f"{problem_set.name}.ipynb")] = text
-    in_the_way = [path for path, text in made.items() if _differs(path, text)]
+    in_the_way = [
+        path
+        for path, text in made.items()
+        if path.exists() and path.read_bytes() != text.encode("utf-8")
+    ]
     if in_the_way:
         raise ReleaseError(
             problem_set.name,
@@ -108,7 +112,7 @@ def personal_releases(
             + ["choose an empty folder"],
         )
     for path, text in made.items():
-        _write(path, text)
+        write_text(path, text)
     return list(made)
 
 
@@ -202,7 +206,8 @@ def problems(problem_set: ProblemSet) -> list[str]:
         found += [f"{where}: {problem}" for problem in _in_cell(cell)]
     found += _in_tasks(problem_set)
     found += _in_headings(notebook)
-    seeds = [line for c in notebook.cells if is_given(c) for line in SEED_LINE.findall(c["source"])]
+    given = [cell["source"] for cell in notebook.cells if is_given(cell)]
+    seeds = [line[0] for source in given for line in SEED_LINE.finditer(source)]
     if seeds != ["SEED = 0"]:
         found.append(f"one line `SEED = 0` must stand in the given cells, found: {seeds or 'none'}")
     return found
@@ -418,19 +423,20 @@ def _text(notebook) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def _differs(path: Path, text: str) -> bool:
-    return path.exists() and path.read_bytes() != text.encode("utf-8")
-
-
-def _write(path: Path, text: str) -> bool:
+def write_text(path: Path, text: str) -> bool:
     """Write a file as a whole or not at all; return whether it was another one before."""
-    if path.exists() and not _differs(path, text):
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> bool:
+    """Write a file as a whole or not at all; return whether it was another one before."""
+    if path.exists() and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with open(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write(data)
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
