@@ -41,7 +41,7 @@ _KINDS = {
     ("code", True, False, True): "check",
     ("markdown", True, True, False): "explanation",
 }
-_POINTS = re.compile(r"\((\d+) points?\)")
+_POINTS = re.compile(r"\((\d+) points?\b")
 _ID_COLUMNS = ("student_id", "id", "student", "username", "login")
 MIN_PRIVATE = 12  # characters without spaces; shorter lines stand everywhere
 
@@ -357,7 +357,10 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
         outside += _outside(cell["source"])
     for kind in ("checks", "answers"):
         path = problem_set.exercises / kind / f"{problem_set.name}.py"
-        private += path.read_text(encoding="utf-8").splitlines()
+        for line in path.read_text(encoding="utf-8").splitlines():
+            # Fewer words are a task's name, or nbgrader's own stub.
+            if len(re.findall(r"\w+", line)) > 2:
+                private.append(line)
     outside = "\n".join(map(squeezed, outside))
     return {
         form: line.strip()
