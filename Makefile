@@ -3,7 +3,9 @@
 
 PY = .venv/bin/python
 LOCKED = $(PY) tools/locked.py
+INSTALL = python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 PORT = 8000
+SET =
 export PYTHON
 
 # What a user has set up for other work must not change what the book computes or how it looks.
@@ -24,6 +26,8 @@ help:
 	@echo "make serve       build it and serve it on http://127.0.0.1:$(PORT) (PORT=... for another)"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
+	@echo "make release     make the students' versions of the problem sets (SET=... for one)"
+	@echo "make grading     install what releasing and grading need"
 	@echo "make lint        the code style alone"
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
 	@echo "make lock        renew constraints.txt after a change of requirements.txt"
@@ -36,7 +40,7 @@ book: site
 PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # Every check runs, also after one has failed, so that one run shows all there is to mend.
-test: venv
+test: grading
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed 'make lint'"; \
 	$(LOCKED) $(PY) tools/build_site.py --fresh || failed="$$failed 'make book'"; \
@@ -57,20 +61,27 @@ serve: book
 	    { echo "Is port $(PORT) taken? Try: make serve PORT=8001"; exit 1; }
 
 lab: venv
-	@test -x .venv/bin/jupyter-lab || { echo "Installing JupyterLab …"; \
-	    $(LOCKED) $(PY) -m pip --quiet --disable-pip-version-check install -c constraints.txt -e '.[lab]'; }
+	@$(INSTALL) lab
 	@$(PY) -m jupyterlab --notebook-dir=chapters
+
+# The students' versions of the problem sets, or of one: make release SET=ps1_backprop
+release: grading
+	@$(PY) -m grading release $(SET)
+
+grading: venv
+	@$(INSTALL) grading
 
 lint: venv
 	@echo "Checking the code style …"
 	@$(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet || \
 	    { echo "Many of these mend themselves: $(PY) -m ruff check --fix; $(PY) -m ruff format"; exit 1; }
 
-# Locks all that requirements.txt and the extra `lab` bring, for every system and Python at once.
+# Locks all that requirements.txt and the extras `lab` and `grading` bring, for every system and Python at once.
 lock: venv
 	@$(PY) -m pip --quiet --disable-pip-version-check install uv
 	@grep -v '^-' requirements.txt | $(PY) -m uv --quiet --no-config pip compile --universal \
-	    --python-version 3.11 --upgrade --extra lab --no-emit-package gradnb --no-emit-index-url \
+	    --python-version 3.11 --upgrade --extra lab --extra grading --no-emit-package gradnb \
+	    --no-emit-index-url \
 	    --custom-compile-command "make lock" --output-file constraints.txt - pyproject.toml
 
 clean:
@@ -80,6 +91,6 @@ site: venv
 	@$(LOCKED) $(PY) tools/build_site.py
 
 venv:
-	@python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
+	@$(INSTALL)
 
-.PHONY: help book test notebooks serve lab lint lock clean site venv
+.PHONY: help book test notebooks serve lab release grading lint lock clean site venv

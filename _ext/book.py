@@ -70,7 +70,7 @@ def chapter_notebook(app, pagename, templatename, context, doctree):
 
 
 def publish_notebooks(app):
-    """Offer each chapter as the notebook it is.
+    """Offer each chapter and each problem set as the notebook it is.
 
     Cells tagged `remove-cell` would be in it, so they are refused.
     """

@@ -1,8 +1,10 @@
 """Make `.venv` with all that requirements.txt names, unless it is already there and current.
 
+`venv.py grading` adds what an extra of pyproject.toml brings, once.
+
 Whatever ended a run early, the next one is right: `.venv/complete` is written last, and says for
-which folder, which pins and which Python the environment was made. If that differs from what is
-wanted now, the environment is made again from nothing.
+which folder, which pins and which Python the environment was made, and which extras are in it. If
+that differs from what is wanted now, the environment is made again from nothing.
 """
 
 import hashlib
@@ -15,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 COMPLETE = VENV / "complete"
+# What each extra takes once the rest is there.
+EXTRAS = {"lab": "JupyterLab", "grading": "what grading needs, about half a minute"}
 INPUTS = ["requirements.txt", "constraints.txt", "pyproject.toml", "tools/venv.py"]
 
 
@@ -35,18 +39,35 @@ def make():
         shutil.rmtree(VENV)
     # The base interpreter, because this may be the one inside the environment just removed.
     subprocess.run([sys._base_executable, "-m", "venv", VENV], check=True)
-    pip = [VENV / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    # Open files are handed on: pip holds the lock of tools/locked.py even if it is orphaned.
-    command = [*pip, "install", "-r", ROOT / "requirements.txt"]
-    subprocess.run(command, check=True, cwd=ROOT, close_fds=False)
+    install("-r", ROOT / "requirements.txt")
     COMPLETE.write_text(wanted(), encoding="utf-8")
 
 
-def main():
-    if COMPLETE.exists() and COMPLETE.read_text(encoding="utf-8") == wanted():
-        return
+def install(*what):
+    pip = [VENV / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    # Open files are handed on: pip holds the lock of tools/locked.py even if it is orphaned.
+    subprocess.run([*pip, "install", *what], check=True, cwd=ROOT, close_fds=False)
+
+
+def add(extras):
+    """Install what is missing of some extras; if that is broken off, nothing is complete."""
+    there = COMPLETE.read_text(encoding="utf-8").removeprefix(wanted()).split()
+    for extra in extras:
+        if extra not in there:
+            print(f"Installing {EXTRAS[extra]} …", flush=True)
+            COMPLETE.unlink(missing_ok=True)
+            install("-c", "constraints.txt", "-e", f".[{extra}]")
+            there.append(extra)
+            COMPLETE.write_text(wanted() + "\n".join(there), encoding="utf-8")
+
+
+def main(extras):
+    if unknown := set(extras) - set(EXTRAS):
+        sys.exit(f"venv.py knows the extras {', '.join(EXTRAS)}, not {', '.join(unknown)}")
     try:
-        make()
+        if not (COMPLETE.exists() and COMPLETE.read_text(encoding="utf-8").startswith(wanted())):
+            make()
+        add(extras)
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"Installing failed (exit code {error.returncode}); the reason is above. With a network"
@@ -56,4 +77,4 @@ def main():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    main()
+    main(sys.argv[1:])
