@@ -36,11 +36,11 @@ def best_step(f_value, f5, dtype):
 
 def kinks(body, own=""):
     """Return the code of task 4 with another function body, and other lines for one's own net."""
-    own = own or "longest = distances.min(); crossing = np.sum(distances < 0.03)"
+    own = own or "longest = distances.min(); crossing = np.sum(distances < 0.01)"
     return f"""
 def kink_distance(X, W1, b1, W2, b2):
     Z1 = X @ W1 + b1
-    slope = np.where(Z1 > 0, 1, 0.1)
+    slope = np.where(Z1 > 0, 1, 0.5)
     Z2 = (slope * Z1) @ W2 + b2
     first = np.abs(Z1[:, None, :] / X[:, :, None])
     per_w = X[:, :, None, None] * slope[:, None, :, None] * W2
@@ -309,10 +309,10 @@ WRONG = [
     ),
     Wrong(
         "hessian-vector",
-        "a one-sided difference with the step of a central one",
+        "a one-sided difference with a longer step",
         """
         def hessian_vector(gradient, w, v):
-            h = 1e-5 / np.linalg.norm(v)
+            h = 1e-4 / np.linalg.norm(v)
             here = gradient(w).copy()
             return (gradient(w + h * v) - here) / h
         """,
@@ -414,13 +414,13 @@ WRONG = [
     Wrong(
         "kinks",
         "the mean distance as the longest step",
-        kinks(BOTH, own="longest = distances.mean(); crossing = np.sum(distances < 0.03)"),
+        kinks(BOTH, own="longest = distances.mean(); crossing = np.sum(distances < 0.01)"),
         ["own"],
     ),
     Wrong(
         "kinks",
         "the number of entries that cross none",
-        kinks(BOTH, own="longest = distances.min(); crossing = np.sum(distances > 0.03)"),
+        kinks(BOTH, own="longest = distances.min(); crossing = np.sum(distances > 0.01)"),
         ["own"],
     ),
     Wrong(
@@ -434,7 +434,7 @@ X = rng.normal(size=(30, 6))
 W1, b1 = rng.normal(size=(6, 5)), rng.normal(size=5)
 W2, b2 = rng.normal(size=(5, 4)), rng.normal(size=4)
 distances = kink_distance(X, W1, b1, W2, b2)
-longest, crossing = distances.min(), np.sum(distances < 0.03)
+longest, crossing = distances.min(), np.sum(distances < 0.01)
 """,
         ),
         ["own"],
@@ -600,7 +600,7 @@ longest, crossing = distances.min(), np.sum(distances < 0.03)
     Wrong(
         "fault",
         "too long a step in the search",
-        search(("h=1e-5", "h=3e-3"), ("return low, excess(low, high)", LAST)),
+        search(("h=1e-5", "h=4e-3"), ("return low, excess(low, high)", LAST)),
         ["weak"],
     ),
     Wrong(
@@ -608,6 +608,7 @@ longest, crossing = distances.min(), np.sum(distances < 0.03)
         "forward differences in the search",
         search(
             ("loss(w - h * r)) / (2 * h)", "loss(w)) / h"),
+            ("h=1e-5", "h=3e-5"),
             ("return low, excess(low, high)", LAST),
         ),
         ["weak"],
@@ -792,7 +793,7 @@ RIGHT = [
         """
         def kink_distance(X, W1, b1, W2, b2):
             nearest = np.full(W1.shape, np.inf)
-            act = gnb.LeakyReLU(0.1)
+            act = gnb.LeakyReLU(0.5)
             Z1 = X @ W1 + b1
             Z2 = act(Z1) @ W2 + b2
             for j in range(W1.shape[0]):
@@ -801,7 +802,7 @@ RIGHT = [
                         rates = [X[row, j]]
                         zs = [Z1[row, k]]
                         for m in range(W2.shape[1]):
-                            through = X[row, j] if Z1[row, k] > 0 else 0.1 * X[row, j]
+                            through = X[row, j] if Z1[row, k] > 0 else 0.5 * X[row, j]
                             rates.append(through * W2[k, m])
                             zs.append(Z2[row, m])
                         for z, rate in zip(zs, rates):
@@ -810,7 +811,7 @@ RIGHT = [
 
 
         nearest = kink_distance(X, W1, b1, W2, b2)
-        longest, crossing = float(nearest.min()), int((nearest <= 0.03).sum())
+        longest, crossing = float(nearest.min()), int((nearest <= 0.01).sum())
         """,
     ),
     Right(
@@ -819,7 +820,7 @@ RIGHT = [
         """
         def kink_distance(X, W1, b1, W2, b2):
             Z1 = X @ W1 + b1
-            A1 = np.maximum(Z1, 0.1 * Z1)
+            A1 = np.maximum(Z1, 0.5 * Z1)
             Z2 = A1 @ W2 + b2
             rate1 = 1 / np.abs(Z1)
             rate2 = (A1 / Z1) * np.max(np.abs(W2[None] / Z2[:, None, :]), axis=2)
@@ -828,7 +829,7 @@ RIGHT = [
 
 
         own = kink_distance(X, W1, b1, W2, b2)
-        longest, crossing = np.array([own.min()]), sum(d < 0.03 for d in own.ravel())
+        longest, crossing = np.array([own.min()]), sum(d < 0.01 for d in own.ravel())
         """,
     ),
     Right(

@@ -8,8 +8,8 @@ import gradnb as gnb
 from grading import Check, Task, close
 
 
-def polynomial(rng, shape):
-    """Return a polynomial of degree 4 of a·w, a point and a direction of any length."""
+def polynomial(rng, shape, sign):
+    """Return a polynomial of degree 4 of a·w, a point and a direction; `sign` is the error's."""
     case = {name: rng.choice([-1, 1], shape) * rng.uniform(0.5, 1.5, shape) for name in "awr"}
     slope = np.sum(case["a"] * case["r"])
     while abs(slope) < 0.5:
@@ -19,12 +19,13 @@ def polynomial(rng, shape):
     # Away from the point where the third derivative, and with it the error, is 0
     coefficients[4] = abs(coefficients[4]) * np.sign(np.sum(case["a"] * case["w"]))
     coefficients[3] = abs(coefficients[3])
+    case["r"] *= sign * np.sign(slope)
     return {**case, "coefficients": coefficients, "h": float(rng.uniform(0.2, 0.6))}
 
 
 def richardson_inputs(rng):
     """Return polynomials, of a vector and of a matrix."""
-    return {"cases": {"vector": polynomial(rng, (4,)), "matrix": polynomial(rng, (3, 2))}}
+    return {"cases": {"vector": polynomial(rng, (4,), -1), "matrix": polynomial(rng, (3, 2), 1)}}
 
 
 def richardson(case):
@@ -121,7 +122,7 @@ def hessian_vector_agrees(**parts):
 
     def holds(given, got):
         return all(
-            close(got[part], hessian_vector(given["cases"][name]), rtol=1e-6)
+            close(got[part], hessian_vector(given["cases"][name]), rtol=1e-6, single=1e-6)
             for part, name in parts.items()
         )
 
@@ -142,10 +143,11 @@ def leaky_net(rng, rows, sizes, far=""):
         "W2": apart(n1, n2),
         "b2": apart(n2),
     }
+    net["X"][:, :2] = np.abs(net["X"][:, :2]) * [1, -1]  # kinks above and below
     if far == "first":  # units on both sides of the kink
         net["b1"] = 1e4 * np.abs(net["b1"]) * (-1.0) ** np.arange(n1)
         Z1 = net["X"] @ net["W1"] + net["b1"]
-        net["b2"] -= np.mean(np.where(Z1 > 0, Z1, 0.1 * Z1) @ net["W2"], axis=0)
+        net["b2"] -= np.mean(np.where(Z1 > 0, Z1, 0.5 * Z1) @ net["W2"], axis=0)
     if far == "second":
         net["b2"] *= 1e4
     return net
@@ -156,7 +158,7 @@ def kinks_inputs(rng):
     return {
         "nets": {
             "first": leaky_net(rng, 7, (4, 3, 2), far="second"),
-            "second": leaky_net(rng, 6, (3, 4, 5), far="first"),
+            "second": leaky_net(rng, 6, (5, 4, 3), far="first"),
         }
     }
 
@@ -177,7 +179,7 @@ def kink_distance(net):
         W1 = net["W1"].astype(complex)
         W1[i] += 1e-30j
         Z1 = net["X"] @ W1 + net["b1"]
-        Z2 = np.where(Z1.real > 0, Z1, 0.1 * Z1) @ net["W2"] + net["b2"]
+        Z2 = np.where(Z1.real > 0, Z1, 0.5 * Z1) @ net["W2"] + net["b2"]
         Z = np.concatenate([Z1, Z2], axis=1)
         moves = Z.imag != 0
         distance[i] = np.abs(Z.real[moves] / (Z.imag[moves] / 1e-30)).min()
@@ -197,7 +199,7 @@ def kinks_own(given, got):
     """Compare the two numbers for the student's own net."""
     distance = kink_distance(own_net(given["seed"]))
     right = close(got["own"]["longest"], distance.min())
-    return right and close(got["own"]["crossing"], np.sum(distance < 0.03))
+    return right and close(got["own"]["crossing"], np.sum(distance < 0.01))
 
 
 PARAMETERS = ("W1", "b1", "W2")
@@ -239,8 +241,8 @@ def repair_inputs(rng):
     return {
         "cases": {
             "too small": repair_case(rng, rng.uniform(3, 9), rng.uniform(-0.5, 0.5)),
-            "small loss": repair_case(rng, rng.uniform(1e-4, 9e-4), rng.uniform(3, 6)),
-            "large loss": repair_case(rng, rng.uniform(1e5, 9e5), rng.uniform(3, 6)),
+            "small loss": repair_case(rng, rng.uniform(1e-6, 9e-6), rng.uniform(3, 6)),
+            "large loss": repair_case(rng, rng.uniform(1e6, 9e6), rng.uniform(3, 6)),
         }
     }
 
@@ -256,12 +258,14 @@ def repair(case):
 
 def repair_value(given, got, *names):
     """Compare the relative errors of some nets."""
-    return all(close(got[name], repair(given["cases"][name]), rtol=1e-5) for name in names)
+    return all(
+        close(got[name], repair(given["cases"][name]), rtol=1e-5, single=1e-5) for name in names
+    )
 
 
 def repair_left(given, got, part, allowed):
     """Compare the relative error, and see that no array was left moved."""
-    right = close(got[part]["error"], repair(given["cases"]["too small"]), rtol=1e-5)
+    right = close(got[part]["error"], repair(given["cases"]["too small"]), rtol=1e-5, single=1e-5)
     return right and close(got[part]["moved"], 0.0, rtol=allowed, single=0)
 
 
@@ -306,6 +310,8 @@ def fault_inputs(rng):
             "wide": case([20, 30, 10], 100, 900, 0.1, 1),
             "weak": case([20, 27, 11], 50, 850, 1.2e-4, 2e-4),
             "weak, deep": case([9, 14, 12, 5], 20, 380, -2e-4, -1.2e-4),
+            "weak, deeper": case([12, 20, 15, 4], 20, 620, 1.2e-4, 2e-4),
+            "weak, wide": case([25, 30, 5], 100, 930, -2e-4, -1.2e-4),
         }
     }
 
@@ -469,7 +475,7 @@ TASKS = [
                 1,
                 "The wrong derivative is found where it is off by little more than 1e-4 of the "
                 "largest.",
-                fault_found("index", "weak", "weak, deep"),
+                fault_found("index", "weak", "weak, deep", "weak, deeper", "weak, wide"),
             ),
             Check(
                 "size",
