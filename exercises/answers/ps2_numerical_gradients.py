@@ -36,7 +36,7 @@ def best_step(f_value, f5, dtype):
 
 def kinks(body, own=""):
     """Return the code of task 4 with another function body, and other lines for one's own net."""
-    own = own or "longest = distances.min(); crossing = np.sum(distances < 0.01)"
+    own = own or "longest = distances.min(); crossing = np.sum(distances < 0.03)"
     return f"""
 def kink_distance(X, W1, b1, W2, b2):
     Z1 = X @ W1 + b1
@@ -288,6 +288,19 @@ WRONG = [
     ),
     Wrong(
         "hessian-vector",
+        "leaves w where it was moved to",
+        """
+        def hessian_vector(gradient, w, v):
+            h = 1e-5 / np.linalg.norm(v)
+            w += h * v
+            above = gradient(w).copy()
+            w -= 2 * h * v
+            return (above - gradient(w)) / (2 * h)
+        """,
+        ["value"],
+    ),
+    Wrong(
+        "hessian-vector",
         "works for vectors only",
         """
         def hessian_vector(gradient, w, v):
@@ -373,7 +386,7 @@ WRONG = [
         "kinks",
         "negative units held to be dead",
         kinks(f"second[np.broadcast_to(slope[:, None, :, None] < 1, second.shape)] = 1e9; {BOTH}"),
-        ["second"],
+        ["second", "own"],
     ),
     Wrong(
         "kinks",
@@ -414,13 +427,13 @@ WRONG = [
     Wrong(
         "kinks",
         "the mean distance as the longest step",
-        kinks(BOTH, own="longest = distances.mean(); crossing = np.sum(distances < 0.01)"),
+        kinks(BOTH, own="longest = distances.mean(); crossing = np.sum(distances < 0.03)"),
         ["own"],
     ),
     Wrong(
         "kinks",
         "the number of entries that cross none",
-        kinks(BOTH, own="longest = distances.min(); crossing = np.sum(distances > 0.01)"),
+        kinks(BOTH, own="longest = distances.min(); crossing = np.sum(distances > 0.03)"),
         ["own"],
     ),
     Wrong(
@@ -434,7 +447,7 @@ X = rng.normal(size=(30, 6))
 W1, b1 = rng.normal(size=(6, 5)), rng.normal(size=5)
 W2, b2 = rng.normal(size=(5, 4)), rng.normal(size=4)
 distances = kink_distance(X, W1, b1, W2, b2)
-longest, crossing = distances.min(), np.sum(distances < 0.01)
+longest, crossing = distances.min(), np.sum(distances < 0.03)
 """,
         ),
         ["own"],
@@ -612,6 +625,18 @@ longest, crossing = distances.min(), np.sum(distances < 0.01)
             ("return low, excess(low, high)", LAST),
         ),
         ["weak"],
+    ),
+    Wrong(
+        "fault",
+        "leaves w where it was moved to",
+        search(
+            ("loss(w + h * r) - loss(w - h * r)", "move(h * r) - move(-2 * h * r)"),
+            (
+                "    def excess",
+                "    def move(step):\n        w[...] += step\n        return loss(w)\n\n    def excess",
+            ),
+        ),
+        ["index", "weak"],
     ),
     Wrong(
         "fault",
@@ -811,7 +836,7 @@ RIGHT = [
 
 
         nearest = kink_distance(X, W1, b1, W2, b2)
-        longest, crossing = float(nearest.min()), int((nearest <= 0.01).sum())
+        longest, crossing = float(nearest.min()), int((nearest <= 0.03).sum())
         """,
     ),
     Right(
@@ -829,7 +854,7 @@ RIGHT = [
 
 
         own = kink_distance(X, W1, b1, W2, b2)
-        longest, crossing = np.array([own.min()]), sum(d < 0.01 for d in own.ravel())
+        longest, crossing = np.array([own.min()]), sum(d < 0.03 for d in own.ravel())
         """,
     ),
     Right(

@@ -39,8 +39,8 @@ def best_step(student, given):
 def hessian_vector(student, given):
     """Call the functions of task 3."""
 
-    def ask(case, same_array, limit=None):
-        A, w = case["A"], case["w"].copy()
+    def ask(case, same_array, limit=None, clean=False):
+        A, w, v = case["A"], case["w"].copy(), case["v"].copy()
         kept, calls = np.empty(w.shape), []
 
         def gradient(w):
@@ -50,10 +50,14 @@ def hessian_vector(student, given):
             kept[...] = (A.T @ np.tanh(A @ w.ravel() + case["b"])).reshape(w.shape)
             return kept if same_array else kept.copy()
 
-        return student.hessian_vector(gradient, w, case["v"].copy())
+        product = student.hessian_vector(gradient, w, v)
+        if not clean:
+            return product
+        moved = max(np.abs(w - case["w"]).max(), np.abs(v - case["v"]).max())
+        return {"product": product, "moved": moved}
 
     cases = given["cases"]
-    yield "value", lambda: ask(cases["unit"], same_array=False, limit=4)
+    yield "clean", lambda: ask(cases["unit"], same_array=False, limit=4, clean=True)
     yield "long", lambda: ask(cases["long"], same_array=False)
     yield "short", lambda: ask(cases["short"], same_array=False)
     yield "buffer", lambda: ask(cases["unit"], same_array=True)
@@ -142,8 +146,10 @@ def fault(student, given):
                 a[...] = part.reshape(a.shape)
             return criterion(net(case["X"]), case["T"])
 
-        pair = student.find_fault(loss, case["w"].copy(), case["claimed"].copy())
-        return named(pair, "index", "error")
+        w, claimed = case["w"].copy(), case["claimed"].copy()
+        pair = student.find_fault(loss, w, claimed)
+        moved = max(np.abs(w - case["w"]).max(), np.abs(claimed - case["claimed"]).max())
+        return {**named(pair, "index", "error"), "moved": moved}
 
     for name, case in given["cases"].items():
         yield name, lambda case=case: ask(case)
