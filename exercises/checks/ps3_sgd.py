@@ -27,11 +27,10 @@ FLOOR_OWN = "my_floor is right for your own data."
 
 def own_data(seed):
     """Return X and t of the notebook's setup cell."""
-    rng = np.random.default_rng(seed)
-    mixing = np.array([[1.0, 0.5, 0.0], [0.0, 1.5, -1.0], [0.0, 0.0, 0.5]])
-    X = rng.normal(size=(40, 3)) @ mixing
-    spread = 0.1 + 0.4 * X[:, 0] ** 2
-    return X, X @ np.array([1.0, -2.0, 0.5]) + spread * rng.normal(size=40)
+    chance = np.random.default_rng(seed)
+    features = chance.normal(size=(40, 3)) @ np.array([[1, 0.5, 0], [0, 1.5, -1], [0, 0, 0.5]])
+    noise = (0.1 + 0.4 * features[:, 0] ** 2) * chance.normal(size=40)
+    return features, features @ np.array([1.0, -2.0, 0.5]) + noise
 
 
 def number(value, expected, rtol=1e-5):
