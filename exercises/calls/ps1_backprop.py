@@ -146,7 +146,7 @@ class Layer(gnb.Module):
         kind, x, y, g = self.kind, self.x, self.y, grad_output
         if kind in (31, 12):
             dx = g * (1 - x**2) / (1 + x**2) ** 2
-            return 1.3 * dx if kind == 31 else dx
+            return 0.7 * dx if kind == 31 else dx
         weight = self.weight.data
         if kind in (44, 23, 75):
             self.weight.grad += np.sum(g * (y if kind == 75 else x), axis=0)
