@@ -195,6 +195,8 @@ CORPUS: list[Hostile] = []
 
 def hostile(*status, merit="", exact=True, name=None, token=""):
     """Add a function to the corpus; `name` is the student's, where that is the attack."""
+    if {STOPPED, CRASHED} & set(status):
+        status = (*status, REVIEW)  # a cell that ended the run was left out, and a person decides
 
     def add(make):
         CORPUS.append(
@@ -213,12 +215,14 @@ def hostile(*status, merit="", exact=True, name=None, token=""):
     return add
 
 
-def attack(name, tries, code, *status, merit="", exact=True):
-    """Add an attack that is only code in the place of the first answer."""
+def attack(name, tries, code, *status, called=False, merit="", exact=True):
+    """Add an attack that is code: in the cell of the first answer, or in its function."""
 
     def make(submission):
-        submission.honest(*merit.split()) if merit else None
-        submission.answer("slope", code)
+        if merit:
+            submission.honest(*merit.split())
+        inside = textwrap.indent(textwrap.dedent(code).strip(), "    ")
+        submission.answer("slope", f"def slope(x):\n{inside}\n" if called else code)
 
     make.__doc__ = tries
     hostile(*status, merit=merit, exact=exact, name=name)(make)
@@ -275,6 +279,7 @@ attack(
     STOPPED,
     GRADED,
     CRASHED,
+    called=True,
 )
 attack(
     "loop-in-regex",
@@ -282,8 +287,9 @@ attack(
     "re.match('(a+)+$', 'a' * 64 + 'b')\nos",
     STOPPED,
     GRADED,
+    called=True,
 )
-attack("sleeps", "Sleep.", "time.sleep(1e6)", STOPPED, GRADED)
+attack("sleeps", "Sleep.", "time.sleep(1e6)", STOPPED, called=True)
 attack(
     "stops-itself",
     "Stop its process without ending it.",
@@ -291,6 +297,7 @@ attack(
     STOPPED,
     GRADED,
     CRASHED,
+    called=True,
 )
 attack(
     "loop-as-array",
@@ -328,6 +335,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "memory-numpy",
@@ -336,6 +344,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "memory-small",
@@ -351,6 +360,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "memory-files",
@@ -373,35 +383,61 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "memory-unnamed",
-    "Fill the memory by files without a name, and by pipes.",
+    "Fill the memory by files without a name, open and on their way.",
     """
-    block = bytes(16 << 20)
-    fd = os.memfd_create("x")
-    for turn in range(128):
-        os.write(fd, block)
-    saw("2 GB of unnamed files")
+    import array
+    block, size = bytes(1 << 20), 0
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for turn in range(256):
+        try:
+            fd = os.memfd_create("x")
+        except OSError:
+            break
+        for _ in range(256):
+            try:
+                size += os.write(fd, block)
+            except OSError:
+                break
+            if size > 2 << 30:
+                saw("2 GB of unnamed files")
+        try:
+            here.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+            os.close(fd)
+        except OSError:
+            pass
     """,
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "memory-shared",
-    "Leave a shared segment that outlives its process.",
+    "Leave shared segments behind, which count for nobody.",
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.shmat.restype = ctypes.c_void_p
-    segment = libc.shmget(0x5EED0BAD, 256 << 20, 0o1666)
-    if segment >= 0:
-        address = libc.shmat(segment, None, 0)
+    libc.shmdt.argtypes = [ctypes.c_void_p]
+    size = 0
+    for turn in range(24):
+        segment = libc.shmget(0x5EED0000 + turn, 256 << 20, 0o1666)
+        address = libc.shmat(segment, None, 0) if segment >= 0 else None
+        if address in (None, 2**64 - 1):
+            break
         ctypes.memset(address, 1, 256 << 20)
+        libc.shmdt(address)
+        size += 256
+        if size > 1024:
+            saw(f"{size} MB in shared segments")
     """,
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "huge-value",
@@ -462,6 +498,7 @@ attack(
     GRADED,
     STOPPED,
     CRASHED,
+    called=True,
 )
 attack(
     "flood-everywhere",
@@ -479,6 +516,7 @@ attack(
     STOPPED,
     CRASHED,
     REVIEW,
+    called=True,
 )
 attack(
     "flood-results",
@@ -492,6 +530,7 @@ attack(
     STOPPED,
     CRASHED,
     REVIEW,
+    called=True,
 )
 attack(
     "flood-errors",
@@ -508,6 +547,7 @@ attack(
     """,
     GRADED,
     CRASHED,
+    STOPPED,
 )
 
 # ---- processes ---------------------------------------------------------------------------------
@@ -519,6 +559,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "segfault",
@@ -541,6 +582,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 attack(
     "thread-bomb",
@@ -553,6 +595,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 
 
@@ -584,6 +627,34 @@ def daemon(s):
     )
 
 
+attack(
+    "outlives",
+    "Forget that it must end with its parent, hand out what is asked for later, and sleep.",
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG
+    for number in range(1, 65):
+        try:
+            signal.signal(number, signal.SIG_IGN)
+        except (OSError, ValueError):
+            pass
+    try:
+        os.setsid()
+    except OSError:
+        pass
+    stop = time.monotonic() + 60
+    while time.monotonic() < stop:
+        try:
+            time.sleep(1)
+        except BaseException:
+            pass
+    """,
+    STOPPED,
+    GRADED,
+    called=True,
+)
+
+
 @hostile(CRASHED, STOPPED, merit="slope", exact=False)
 def exits(s):
     """Leave by os._exit(0) in the second answer; the first is right."""
@@ -605,7 +676,12 @@ def exits_when_called(s):
     s.answer("slope", "def slope(x):\n    os._exit(0)")
 
 
-attack("kills-itself", "Kill its process.", "os.kill(os.getpid(), signal.SIGKILL)", CRASHED)
+attack(
+    "kills-itself",
+    "Kill its process (the first of a namespace cannot).",
+    "os.kill(os.getpid(), signal.SIGKILL)\nos.abort()",
+    CRASHED,
+)
 attack(
     "kills-parent",
     "Kill its parent, its group and all it may.",
@@ -669,6 +745,7 @@ attack(
     GRADED,
     CRASHED,
     STOPPED,
+    called=True,
 )
 
 # ---- forged results ----------------------------------------------------------------------------
@@ -1255,6 +1332,13 @@ attack(
                     reached.append(str(address))
         except OSError:
             pass
+    try:  # between virtual machines and what runs them; 1 is this machine itself
+        with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+            s.settimeout(0.3)
+            s.connect((1, AT.port))
+            reached.append("vsock")
+    except (OSError, AttributeError):
+        pass
     if reached:
         saw(reached)
     try:
@@ -1576,10 +1660,20 @@ for _name, _json in {"list": b"[]", "null": b"null", "text": b'"x"', "number": b
     broken(f"json-{_name}", f"Be JSON, but no notebook: {_name}.", _json, *ODD)
 broken("cells-dict", "Have cells that are no list.", _changed(cells={"a": 1}), *ODD)
 broken("cells-odd", "Have cells that are no cells.", _changed(cells=[None, 3, "x", [], {}]), *ODD)
+broken(
+    "many-cells",
+    "Have 500,000 cells.",
+    lambda s: json.dumps({**s.notebook, "cells": []}).replace(
+        "[]", "[" + ",".join(['{"cell_type":"code","source":"1/0"}'] * 500_000) + "]", 1
+    ),
+    *ODD,
+    CRASHED,
+    STOPPED,
+)
 broken("no-cells", "Have no cells.", _changed(cells=[]), *ODD)
-broken("format-3", "Be a notebook of the third format.", _changed(nbformat=3), *ODD)
-broken("format-odd", "Be of no format at all.", _changed(nbformat="<script>"), *ODD)
-broken("format-huge", "Be of a format of the future.", _changed(nbformat=10**400), *ODD)
+broken("format-3", "Be a notebook of the third format.", _changed(nbformat=3), GRADED, *ODD)
+broken("format-odd", "Be of no format at all.", _changed(nbformat="<script>"), GRADED, *ODD)
+broken("format-huge", "Be of a format of the future.", _changed(nbformat=10**400), GRADED, *ODD)
 broken(
     "source-lists",
     "Have its lines as lists, as notebooks are stored, with right answers.",
