@@ -27,6 +27,7 @@ help:
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
 	@echo "make release     make the students' versions of the problem sets (SET=... for one)"
+	@echo "make grade       grade a class: SET=... FROM=a folder of submissions OUT=a folder"
 	@echo "make grading     install what releasing and grading need"
 	@echo "make lint        the code style alone"
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
@@ -71,6 +72,12 @@ release: grading
 grading: venv
 	@$(INSTALL) grading
 
+# A class: make grade SET=ps1_backprop FROM=submissions OUT=graded
+grade: venv
+	@test -n "$(SET)" -a -n "$(FROM)" || { \
+	    echo "Say what to grade: make grade SET=ps1_backprop FROM=submissions OUT=graded"; exit 1; }
+	@$(PY) -m grading grade $(SET) "$(FROM)" --out "$(or $(OUT),graded/$(SET))"
+
 lint: venv
 	@echo "Checking the code style …"
 	@$(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet || \
@@ -93,4 +100,4 @@ site: venv
 venv:
 	@$(INSTALL)
 
-.PHONY: help book test notebooks serve lab release grading lint lock clean site venv
+.PHONY: help book test notebooks serve lab release grade grading lint lock clean site venv

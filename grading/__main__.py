@@ -13,6 +13,7 @@ from grading import secret
 from grading.attempt import attempt
 from grading.batch import grade
 from grading.problemset import ProblemSet, names
+from grading.release import personal_releases, write_releases
 from grading.sandbox import NoIsolationError, Sandbox
 from grading.selftest import cases
 
@@ -29,13 +30,22 @@ def main(arguments=None):
             "--no-isolation it is run all the same: then it can read the solutions and change\n"
             "your files, so do that only with code that you have read."
         )
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
         sys.exit(f"{error}")
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("release", help="make the students' versions")
+    command.add_argument("sets", metavar="SET", nargs="*", help="all, if none is named")
+    command.add_argument(
+        "--students", type=Path, help="a table of students (CSV): one version each"
+    )
+    command.add_argument("--secret", type=Path, help="what each student's SEED is made from")
+    command.add_argument("--out", type=Path, help="where the students' own versions go")
+    command.set_defaults(run=_release)
 
     command = commands.add_parser("grade", help="grade a folder of submissions")
     command.add_argument("set", metavar="SET", help=", ".join(names()))
@@ -61,6 +71,21 @@ def _parser():
     command.add_argument("sets", metavar="SET", nargs="*", default=names())
     command.set_defaults(run=_selftest)
     return parser
+
+
+def _release(options):
+    personal = (options.students, options.secret, options.out)
+    if not any(personal):
+        changed = write_releases(options.sets)
+        for path in changed:
+            print(f"Made {path}")
+        print("The students' versions are in exercises/release" + " as before." * (not changed))
+        return
+    if not all(personal) or len(options.sets) != 1:
+        raise ValueError("for each student's own version name one SET, --students, --secret, --out")
+    problem_set, key = ProblemSet(options.sets[0]), secret.read(options.secret)
+    made = personal_releases(problem_set, options.students, key, options.out)
+    print(f"Made {len(made)} notebooks in {options.out}, one for each student.")
 
 
 def _grade(options):
