@@ -342,7 +342,7 @@ WRONG = [
     ),
     Wrong(
         "carried",
-        "forgets the state in what follows, right for one step only",
+        "forgets the state",
         """
         def carried(W_ih, W_hh, b, x):
             J = np.eye(len(W_hh))
@@ -354,7 +354,7 @@ WRONG = [
     ),
     Wrong(
         "carried",
-        "the batch of a sequence of at least two",
+        "needs two steps",
         """
         def carried(W_ih, W_hh, b, x):
             h, factors = np.zeros(len(W_hh)), []

@@ -245,7 +245,7 @@ def drawn_log(rng, fault, sign):
     """Log a ReLU network, with its passes written out as the book derives them."""
     K = int(rng.integers(4, 7))
     sizes = [int(n) for n in rng.permutation(np.arange(10, 22))[: K + 1]]
-    # Above a wrong factor in layer 3 or higher, an error is right; below it, all are off.
+    # Below a wrong factor in layer 3 or higher, errors are off without being at fault.
     lowest = 1 if fault != "backward" else 2 if sign > 0 else 3
     ill = int(rng.integers(lowest, K + (fault != "dead")))
     times = sign * rng.choice([rng.uniform(0.3, 0.9), rng.uniform(1.1, 4.0)])
