@@ -244,7 +244,7 @@ WRONG = [
     Wrong(
         "best-step",
         "signs kept",
-        best_step("h = (5.625 * u * f_value / d) ** 0.2; bound = d * h**4 / 6"),
+        best_step("h = (5.625 * u * f_value / f5) ** 0.2; bound = f5 * h**4 / 6"),
         ["step"],
     ),
     Wrong(
@@ -540,6 +540,12 @@ longest, crossing = distances.min(), np.sum(distances < 0.03)
     ),
     Wrong(
         "repair",
+        "divides by the claim alone",
+        repaired(("max(abs(slope), abs(claimed))", "abs(claimed)")),
+        ["value", "restored", "raises"],
+    ),
+    Wrong(
+        "repair",
         "a small number in the denominator",
         repaired(("max(abs(slope), abs(claimed))", "(max(abs(slope), abs(claimed)) + 1e-8)")),
         ["scale"],
@@ -628,15 +634,14 @@ longest, crossing = distances.min(), np.sum(distances < 0.03)
     ),
     Wrong(
         "fault",
-        "leaves w where it was moved to",
+        "corrects the gradient that it was given",
         search(
-            ("loss(w + h * r) - loss(w - h * r)", "move(h * r) - move(-2 * h * r)"),
             (
-                "    def excess",
-                "    def move(step):\n        w[...] += step\n        return loss(w)\n\n    def excess",
-            ),
+                "return low, excess(low, high)",
+                "error = excess(low, high); gradient[low] -= error; return low, error",
+            )
         ),
-        ["index", "weak"],
+        ["index"],
     ),
     Wrong(
         "fault",
