@@ -443,13 +443,6 @@ NORMS = {
     "two layers only": (TWO_LAYERS, ["any network"]),
     "row counted from 1": (_norms(answer="[np.argmax(own_norms) + 1, own_norms.max()]"), ["own"]),
     "shortest": (_norms(answer="[np.argmin(own_norms), own_norms.min()]"), ["own"]),
-    "largest loss for longest gradient": (
-        _norms(
-            answer="[np.argmin(softmax(forward(own_X, own_weights, own_biases)[-1])"
-            "[np.arange(40), own_classes]), own_norms.max()]"
-        ),
-        ["own"],
-    ),
     "length alone": (_norms(answer="own_norms.max()"), ["own"]),
     "no answer": (_norms(answer="None"), ["own"]),
 }

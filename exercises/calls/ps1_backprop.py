@@ -145,8 +145,8 @@ class Layer(gnb.Module):
     def backward(self, grad_output, input_grad=True):
         kind, x, y, g = self.kind, self.x, self.y, grad_output
         if kind in (31, 12):
-            dx = g * (1 - x**2) / (1 + x**2) ** 2
-            return 0.7 * dx if kind == 31 else dx
+            at = y if kind == 31 else x
+            return g * (1 - at**2) / (1 + at**2) ** 2
         weight = self.weight.data
         if kind in (44, 23, 75):
             self.weight.grad += np.sum(g * (y if kind == 75 else x), axis=0)
@@ -154,8 +154,8 @@ class Layer(gnb.Module):
             return g * (np.abs(weight) if kind == 44 else weight)
         dz = g * (1 - np.exp(-y) if kind in (58, 66, 19) else 1 - y**2)
         dW = x[-1:].T @ dz[-1:] if kind == 66 else x.T @ dz
-        self.weight.grad += 2 * dW if kind == 80 else dW
-        self.bias.grad += dz.mean(axis=0) if kind in (37, 28) else dz.sum(axis=0)
+        self.weight.grad += x.T @ g if kind == 80 else dW
+        self.bias.grad += (dz[1:] if kind in (37, 28) else dz).sum(axis=0)
         if kind in (91, 28):
             dz = g
         return dz @ (weight if kind == 19 else weight.T)
