@@ -43,6 +43,7 @@ _KINDS = {
 }
 _POINTS = re.compile(r"\((\d+) points?\b")
 _ID_COLUMNS = ("student_id", "id", "student", "username", "login")
+_PRINTED = str.maketrans("‘’“”–—", "''\"\"--")
 MIN_PRIVATE = 12  # characters without spaces; shorter lines stand everywhere
 
 
@@ -278,7 +279,7 @@ def _in_cell(cell) -> Iterator[str]:
 def _in_answer(source: str, inside) -> Iterator[str]:
     if RUBRIC in inside:
         yield "a rubric in a cell of code"
-    if not any(line.strip(" \t#") for line in inside.get(SOLUTION, [])):
+    if not any(line.split("#")[0].strip() for line in inside.get(SOLUTION, [])):
         # nbgrader would replace the whole cell then, with the name of the function in it.
         yield f"no solution between BEGIN {SOLUTION} and END {SOLUTION}"
         return
@@ -352,8 +353,11 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
     """
     private, outside = [], [public]
     for cell in problem_set.source.cells:
-        for region in regions(cell["source"]).values():
-            private += region
+        for line in (line for lines in regions(cell["source"]).values() for line in lines):
+            private.append(line)
+            if cell["cell_type"] == "markdown":  # a page shows formulas and emphasis otherwise
+                pieces = re.split(r"[$`*]+", line)
+                private += [piece for piece in pieces if len(squeezed(piece)) >= 2 * MIN_PRIVATE]
         outside += _outside(cell["source"])
     for kind in ("checks", "answers"):
         path = problem_set.exercises / kind / f"{problem_set.name}.py"
@@ -372,14 +376,15 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
 
 
 def leaks(text: str, private: dict[str, str]) -> list[str]:
-    """List the private lines that a text holds, spaced or split as it may be."""
-    text = squeezed(text.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\"))
+    """List the private lines that a text holds, spaced, split or escaped as it may be."""
+    plain = text.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
+    text = squeezed(text) + "\n" + squeezed(plain)
     return [line for form, line in private.items() if form in text]
 
 
 def squeezed(text: str) -> str:
-    """Return a text without its white space."""
-    return "".join(text.split())
+    """Return a text without white space, and with plain quotes and dashes in place of printed."""
+    return re.sub("--+", "-", "".join(text.translate(_PRINTED).split()))
 
 
 # --- small things
