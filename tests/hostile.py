@@ -422,17 +422,17 @@ attack(
     libc = ctypes.CDLL(None, use_errno=True)
     libc.shmat.restype = ctypes.c_void_p
     libc.shmdt.argtypes = [ctypes.c_void_p]
-    size = 0
-    for turn in range(24):
+    # nothing is written into the nine segments, so that they cost nothing where they are had
+    for turn in range(9):
         segment = libc.shmget(0x5EED0000 + turn, 256 << 20, 0o1666)
-        address = libc.shmat(segment, None, 0) if segment >= 0 else None
+        if segment < 0:
+            break
+        address = libc.shmat(segment, None, 0)
         if address in (None, 2**64 - 1):
             break
-        ctypes.memset(address, 1, 256 << 20)
         libc.shmdt(address)
-        size += 256
-        if size > 1024:
-            saw(f"{size} MB in shared segments")
+    else:
+        saw("2304 MB in shared segments")
     """,
     GRADED,
     CRASHED,
@@ -522,6 +522,7 @@ attack(
     "flood-results",
     "Write millions of proper result lines, each of another part.",
     """
+    send(*[{"part": "many", "error": ""}] * 20_000)
     for turn in range(2_000):
         send(*({"part": f"p{turn}-{n}", "error": "e" * 250} for n in range(1_000)),
              *({"cell": turn * 1_000 + n, "error": "e" * 250} for n in range(1_000)))
@@ -787,7 +788,9 @@ FORGED = {
         b'{"part": {"a": 1}, "error": [1]}\n',
         b'{"cell": [], "error": {}}\n',
         b'{"cell": "<script>alert(1)</script>", "error": 7}\n',
-        b'{"cell": 1e999, "error": null}\n',
+        b'{"cell": 1e999, "error": "x"}\n',
+        b'{"cell": NaN, "error": "x"}\n',
+        b'{"start": -Infinity}\n',
         b'{"part": null, "value": null}\n',
         b'{"end": [1]}\n',
         b'{"part": "batch"}\n',
@@ -820,13 +823,36 @@ FORGED = {
                 "f16",
                 "c32",
             ),
-            *("i8, (2147483647,)f8", "", "x" * 100_000, "?", ">f8", "{'a': 1}", "f8;import os"),
+            *(
+                "i8, (2147483647,)f8",
+                "",
+                "x" * 100_000,
+                "f8" + "," * 9_000,
+                "a5",
+                "f8," * 9_000,
+                "?",
+                ">f8",
+                "{'a': 1}",
+                "f8;import os",
+            ),
         )
     ],
     "shapes": [
         {"part": "batch", "value": _value(shape=shape)}
         for shape in (
-            *([-1], [-8, -1], [2**63], [2**31, 2**31, 2**31], [1e300], ["1"], [[1]], 5, None, "11"),
+            *(
+                [-1],
+                [-8, -1],
+                [2**63],
+                [float("inf")],
+                [2**31, 2**31, 2**31],
+                [1e300],
+                ["1"],
+                [[1]],
+                5,
+                None,
+                "11",
+            ),
             *([1] * 33, [1] * 65, [0, 2**62], [True], [None]),
         )
     ]
@@ -856,12 +882,39 @@ FORGED = {
 }
 
 
+# Each of these fits into what may be handed out, and takes its time to be understood.
+attack(
+    "flood-lines",
+    "Write 3 million lines that say nothing.",
+    """
+    send(b"1\\n" * 3_000_000)
+    os._exit(0)
+    """,
+    CRASHED,
+    GRADED,
+    called=True,
+)
+attack(
+    "flood-fields",
+    "Claim a value of a type that takes long to be understood.",
+    """
+    send({"part": "batch", "value": {"dtype": "f8," * 600_000, "shape": [], "data": ""}})
+    os._exit(0)
+    """,
+    CRASHED,
+    GRADED,
+    called=True,
+)
+
+
 def _forge(kind):
     lines = ", ".join(map(repr, FORGED[kind]))
     attack(
         f"forged-{kind}",
         f"Writes result lines of its own to every open file, then leave: {kind}.",
-        f"send({lines})\nos._exit(0)" if len(lines) < 1_000_000 else _short(kind),
+        f"inf = float('inf')\nsend({lines})\nos._exit(0)"
+        if len(lines) < 1_000_000
+        else _short(kind),
         GRADED,
         CRASHED,
         STOPPED,

@@ -34,7 +34,9 @@ import ctypes, json, os, sys, time
 from pathlib import Path
 
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become ours
+from grading import explanations
 from grading.batch import grade
+from grading.pages import write_pages
 from grading.problemset import ProblemSet
 from grading.sandbox import NoIsolationError
 
@@ -46,6 +48,7 @@ try:
 except NoIsolationError as error:
     sys.exit(f"NoIsolationError: {error}")
 took = time.monotonic() - began
+write_pages("Hostile", rows, Path(job["out"]), explanations.rubrics(problem_set))
 time.sleep(0.3)
 while True:
     try:
@@ -310,8 +313,6 @@ def test_pages_run_nothing_of_a_students(run):
 
 def test_table_has_one_row_each_and_no_formula(run):
     path = run.out / "grades.csv"
-    if not path.exists():
-        pytest.xfail("no table is written yet")
     with open(path, encoding="utf-8-sig", newline="") as file:
         header, *rows = csv.reader(file)
     assert len(rows) == len(run.rows)
