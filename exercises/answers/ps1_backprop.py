@@ -451,7 +451,7 @@ NORMS = {
 def _faults(
     zero="p.grad[...] = 0",
     pairs="[(dx, x), *((p.grad, p.data) for p in parameters)]",
-    error="relative_error(g, n)",
+    error="distance(g, n)",
     combine="max(found)",
     probe="probe",
     after="x = output",
@@ -493,25 +493,35 @@ FAULTS = {
         _faults(zero="pass", after="x = output; layer.zero_grad()"),
         ["left over"],
     ),
-    "divides by the numeric one": (
-        _faults(error="np.abs(g - n).max() / np.abs(n).max()"),
+    "divides by the wrong one": (_faults(error="distance(n, g)"), ALL_FAULTS),
+    "largest entries": (
+        _faults(error="np.abs(g - n).max() / max(np.abs(g).max(), np.abs(n).max())"),
         ALL_FAULTS,
     ),
-    "divides by the given one": (
-        _faults(error="np.abs(g - n).max() / np.abs(g).max()"),
+    "entry by entry": (_faults(error="np.max(np.abs(g - n) / np.abs(n))"), ALL_FAULTS),
+    "absolute": (_faults(error="np.linalg.norm(g - n)"), ALL_FAULTS),
+    "difference of the lengths": (
+        _faults(error="abs(np.linalg.norm(g) / np.linalg.norm(n) - 1)"),
         ALL_FAULTS,
     ),
-    "entry by entry": (
-        _faults(error="np.max(np.abs(g - n) / (np.abs(g) + np.abs(n) + 1e-12))"),
-        ALL_FAULTS,
-    ),
-    "absolute": (_faults(error="np.abs(g - n).max()"), ALL_FAULTS),
-    "mean within an array": (
-        _faults(error="np.abs(g - n).mean() / max(np.abs(g).max(), np.abs(n).max())"),
-        ALL_FAULTS,
-    ),
-    "lengths": (
-        _faults(error="np.linalg.norm(g - n) / np.linalg.norm(n)"),
+    "as gradcheck has it": (
+        """
+        class Probe:
+            def __call__(self, output, probe):
+                self.probe = probe
+                return np.sum(output * probe)
+
+            def backward(self):
+                return self.probe
+
+        def layer_errors(layers, x, probes):
+            errors = []
+            for layer, probe in zip(layers, probes):
+                report = gnb.gradcheck(layer, Probe(), x, probe, raise_exception=False)
+                errors.append(max(report.errors.values()))
+                x = layer.forward(x)
+            return errors
+        """,
         ALL_FAULTS,
     ),
     "mean of the arrays": (_faults(combine="np.mean(found)"), ALL_FAULTS),
@@ -547,7 +557,7 @@ FAULTS = {
             for layer in reversed(layers):
                 g = layer.backward(g)
                 parts = [
-                    relative_error(p.grad, gnb.numerical_gradient(s, p.data))
+                    distance(p.grad, gnb.numerical_gradient(s, p.data))
                     for p in layer.parameters()
                 ]
                 errors.insert(0, max(parts, default=0.0))
@@ -853,7 +863,7 @@ RIGHT = [
                 true = [gnb.numerical_gradient(s, x)]
                 true += [gnb.numerical_gradient(s, p.data) for p in layer.parameters()]
                 for mine, other in zip([dx, *after], true):
-                    errors[k] = max(errors[k], relative_error(mine, other))
+                    errors[k] = max(errors[k], distance(mine, other))
                 x = y
             return errors
         """,
@@ -883,8 +893,8 @@ RIGHT = [
                         down = np.sum(probe * layer.forward(a))
                         array[i] = old
                         numeric[i] = (up - down) / 2e-5
-                    size = max(abs(found).max(), abs(numeric).max())
-                    worst = max(worst, abs(found - numeric).max() / size)
+                    square = ((found - numeric) ** 2).sum() / (numeric**2).sum()
+                    worst = max(worst, square**0.5)
                 errors.append(worst)
             return errors
         """,
@@ -892,7 +902,7 @@ RIGHT = [
     Right(
         "faults",
         "forward differences, rounded",
-        _faults(error="round(relative_error(g, n), 6)").replace(
+        _faults(error="round(distance(g, n), 6)").replace(
             "numerical_gradient(s, a)", "numerical_gradient(s, a, method='forward')"
         ),
     ),
