@@ -60,7 +60,7 @@ def release(problem_set: ProblemSet):
     Raises
     ------
     ReleaseError
-        If the source could; it names each cell of the source that could give a solution away, or could not be graded.
+        If the source gives a solution away or cannot be graded; it names each cell.
     RuntimeError
         If nbgrader is not installed.
     """
