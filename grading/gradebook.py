@@ -62,8 +62,8 @@ def export(
     ------
     ValueError
         If there are no results, or the grade book has another version of the problem set.
-    ImportError
-        nbgrader is not installed.
+    RuntimeError
+        If nbgrader is not installed.
     """
     notes, results = [], []
     for path in sorted(Path(results_folder, "results").glob("*.json")):
@@ -148,7 +148,7 @@ def _course(folder: Path):
     try:
         from nbgrader.coursedir import CourseDirectory
     except ImportError as error:
-        raise ImportError("the grade book needs nbgrader; `make grading` installs it") from error
+        raise RuntimeError("the grade book needs nbgrader; `make grading` installs it") from error
     from traitlets.config import Config, PyFileConfigLoader
 
     folder, config = folder.resolve(), Config()

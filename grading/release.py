@@ -60,9 +60,9 @@ def release(problem_set: ProblemSet):
     Raises
     ------
     ReleaseError
-        Names each cell of the source that could give a solution away, or could not be graded.
-    ImportError
-        nbgrader is not installed.
+        If the source gives a solution away or cannot be graded; it names each cell.
+    RuntimeError
+        If nbgrader is not installed.
     """
     if found := problems(problem_set):
         raise ReleaseError(problem_set.name, found)
@@ -166,7 +166,7 @@ def _steps():
     try:
         from nbgrader import preprocessors as nbgraders
     except ImportError as error:
-        raise ImportError("a release needs nbgrader; `make grading` installs it") from error
+        raise RuntimeError("a release needs nbgrader; `make grading` installs it") from error
     return [
         nbgraders.LockCells(),
         nbgraders.ClearSolutions(),
@@ -351,21 +351,20 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
     These are the lines of solutions, model answers and rubrics, of the hidden checks and of the
     wrong and right answers, unless they stand outside of the markers too, or in the text `public`.
     """
-    private, outside = [], [public]
+    private, outside = [], f"{public}\n{public_text(problem_set)}"
     for cell in problem_set.source.cells:
         for line in (line for lines in regions(cell["source"]).values() for line in lines):
             private.append(line)
             if cell["cell_type"] == "markdown":  # a page shows formulas and emphasis otherwise
                 pieces = re.split(r"[$`*]+", line)
                 private += [piece for piece in pieces if len(squeezed(piece)) >= 2 * MIN_PRIVATE]
-        outside += _outside(cell["source"])
     for kind in ("checks", "answers"):
         path = problem_set.exercises / kind / f"{problem_set.name}.py"
         for line in path.read_text(encoding="utf-8").splitlines():
             # Fewer words are a task's name, or nbgrader's own stub.
             if len(re.findall(r"\w+", line)) > 2:
                 private.append(line)
-    outside = "\n".join(map(squeezed, outside))
+    outside = "\n".join(map(squeezed, outside.splitlines()))
     return {
         form: line.strip()
         for line in private
@@ -373,6 +372,11 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
         and form not in outside
         and not form.startswith(("import", "fromgrading"))
     }
+
+
+def public_text(problem_set: ProblemSet) -> str:
+    """Return what stands outside of all markers, which is what students are meant to get."""
+    return "\n".join(line for cell in problem_set.source.cells for line in _outside(cell["source"]))
 
 
 def leaks(text: str, private: dict[str, str]) -> list[str]:

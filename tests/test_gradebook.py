@@ -5,6 +5,7 @@ import csv
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -220,10 +221,9 @@ def test_a_second_export_changes_nothing(course, graded, problem_set):
 
 
 @pytest.fixture
-def own_course(problem_set, graded, tmp_path):
-    """Make a course that a test may change."""
-    export(problem_set, graded[0], tmp_path)
-    return tmp_path
+def own_course(course, tmp_path):
+    """Copy the course, so that a test may change it."""
+    return Path(shutil.copytree(course, tmp_path / "course"))
 
 
 def by_hand(course, student, cell, points, comment=None):
@@ -263,22 +263,23 @@ def test_points_for_what_has_changed_are_kept_and_asked_for_again(own_course, gr
     assert (why["manual_score"], why["needs_manual_grade"]) == (2, True)
 
 
-def test_one_that_cannot_be_exported_stops_no_other(graded, problem_set, tmp_path):
-    (tmp_path / "autograded").mkdir()
-    (tmp_path / "autograded" / "ana").write_text("in the way")
-    (note,) = export(problem_set, graded[0], tmp_path)
+def test_one_that_cannot_be_exported_stops_no_other(own_course, graded, problem_set):
+    shutil.rmtree(own_course / "autograded")
+    (own_course / "autograded").mkdir()
+    (own_course / "autograded" / "ana").write_text("in the way")
+    (note,) = export(problem_set, graded[0], own_course)
     assert note.startswith("ana: could not be exported: ")
-    assert len(list(tmp_path.glob("autograded/*/*/*.ipynb"))) == len(graded[1]) - 1
+    assert len(list(own_course.glob("autograded/*/*/*.ipynb"))) == len(graded[1]) - 1
 
 
-def test_a_file_that_is_not_the_graded_one_is_not_shown(graded, problem_set, tmp_path):
+def test_a_file_that_is_not_the_graded_one_is_not_shown(own_course, graded, problem_set, tmp_path):
     submissions = tmp_path / "submissions"
     (submissions / "ana").mkdir(parents=True)
     (submissions / "ana" / "work.ipynb").write_bytes(b"{}")
-    notes = gradebook.export(problem_set, graded[0] / "graded", tmp_path / "course", submissions)
+    notes = gradebook.export(problem_set, graded[0] / "graded", own_course, submissions)
     assert "ana: another file is there now than was graded; its notebook is shown empty" in notes
     assert "ben: what was graded is no longer there; its notebook is shown empty" in notes
-    assert grades(tmp_path / "course", "ana")["double-check"]["auto_score"] == 3
+    assert grades(own_course, "ana")["double-check"]["auto_score"] == 3
 
 
 def test_another_version_of_the_set_is_refused(own_course, graded, tmp_path_factory):
