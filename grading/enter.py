@@ -7,14 +7,15 @@ is what container engines set up, with the same calls of the kernel:
   own, in which there are the interpreter, NumPy, `gradnb`, the runner, and 16 MB of empty `/tmp`;
 - *no privileges*: another user than root, no capabilities, none to be had (`no_new_privs`), and no
   further user namespaces, whose root could mount memory without limit;
-- *limits* on memory, processor time, processes, open files and the size of files.
+- *limits* on memory, processor time, processes, open files and the size of files; and none of the
+  segments, queues and semaphores that stay when a process ends and count for none.
 
 A SPEC without ``root`` asks for the limits alone, which every Unix has.
 
 Three processes take part. This one stays outside and writes which users exist inside. Its child
-makes the namespaces and waits. Its grandchild, number 1 inside, mounts, drops all rights and
-becomes the runner. Each ends when its parent ends, and when number 1 ends, the kernel ends all that
-are left inside.
+makes the namespaces, whose root it is, and waits. Its grandchild, number 1 inside, mounts, becomes
+nobody and then the runner. Each ends when its parent ends, and when number 1 ends, the kernel ends
+all that are left inside. A SIGTERM to this one ends all of them before it ends itself.
 """
 
 import ctypes
@@ -42,9 +43,17 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x4
 MNT_DETACH = 0x2
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 0x1, 0x2, 0x4
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 SYS_MOUNT_SETATTR = 442  # the same on every processor; the other is not
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+
+# What would hold memory that belongs to no process: none of it, in this namespace.
+NOT_SHARED = {
+    "sys/kernel/shmmni": "0",
+    "sys/kernel/msgmni": "0",
+    "sys/kernel/sem": "0 0 0 0",
+    "sys/fs/mqueue/queues_max": "0",
+}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -115,47 +124,72 @@ def set_limits(spec):
         resource.setrlimit(getattr(resource, name), (limit, limit))
 
 
-def drop_all_rights(uid):
-    """Become a user without any right, for good."""
+def write(proc, name, text):
+    """Write to a file of the kernel's; `proc` is an open /proc, which may be out of sight."""
+    file = os.open(name, os.O_WRONLY, dir_fd=proc)
+    os.write(file, text.encode())
+    os.close(file)
+
+
+def become_nobody(proc):
+    """Give up every right, for good.
+
+    In a user namespace inside of the one that owns the mounts, so that no right over them is left.
+    """
+    if os.getresuid() != (0, 0, 0):
+        raise RuntimeError("only root of the namespaces can give its rights up")
+    try:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    except OSError:  # there is one user, who started it and is no root
+        pass
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", NEW_NAMESPACES["user"])
+    call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)  # or what follows would be root's alone to write
+    write(proc, "self/setgroups", "deny")
+    write(proc, "self/uid_map", f"{NOBODY} {uid} 1")
+    write(proc, "self/gid_map", f"{NOBODY} {gid} 1")
+    write(proc, "sys/user/max_user_namespaces", "0")
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == -1:
             break  # there are no more
-    if uid != os.getuid():
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def become_the_runner(spec, uid, tell):
+def become_the_runner(spec, tell):
     """Do what number 1 does."""
     os.setsid()
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     new_file_system(spec["root"], spec)
+    become_nobody(proc)
     set_limits(spec)
-    drop_all_rights(uid)
     end_with_parent()
     os.write(tell, b".")  # fails if the parent ended before it could end us
     os.execve(spec["command"][0], spec["command"], spec["environment"])
 
 
-def make_namespaces(spec, uid, ready, go):
+def make_namespaces(spec, ready, go):
     """Do what the child does; return the exit status of number 1."""
     call("unshare", sum(NEW_NAMESPACES.values()))
     os.write(ready, b".")
     if os.read(go, 1) != b".":
         return 1
     end_with_parent()
-    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    for name, nothing in NOT_SHARED.items():
+        write(proc, name, nothing)
     heard, tell = os.pipe()
     inside = os.fork()
     if inside == 0:
         try:
             os.close(heard)
-            become_the_runner(spec, uid, tell)
+            become_the_runner(spec, tell)
         except BaseException as error:
             print(f"enter: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(1)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(inside, signal.SIGKILL))
     return status_of(inside)
 
 
@@ -173,12 +207,9 @@ def main():
         os.execve(spec["command"][0], spec["command"], spec["environment"])
     outside = os.getpid()
     end_with_parent()
-    if os.getuid() == 0:
-        uid, users = NOBODY, f"0 0 1\n{NOBODY} {NOBODY} 1\n"
-        groups = users
-    else:
-        uid, users = os.getuid(), f"{os.getuid()} {os.getuid()} 1\n"
-        groups = f"{os.getgid()} {os.getgid()} 1\n"
+    root = os.getuid() == 0
+    users = f"0 0 1\n{NOBODY} {NOBODY} 1\n" if root else f"0 {os.getuid()} 1\n"
+    groups = users if root else f"0 {os.getgid()} 1\n"
     (ready, is_ready), (go, may_go) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -187,14 +218,15 @@ def main():
             os.close(ready), os.close(may_go)
             end_with_parent()
             if os.getppid() == outside:
-                code = make_namespaces(spec, uid, is_ready, go)
+                code = make_namespaces(spec, is_ready, go)
         except BaseException as error:
             print(f"enter: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(code)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     os.close(is_ready), os.close(go)
     if os.read(ready, 1) == b".":
-        if os.getuid() != 0:
+        if not root:
             Path(f"/proc/{child}/setgroups").write_text("deny")
         Path(f"/proc/{child}/uid_map").write_text(users)
         Path(f"/proc/{child}/gid_map").write_text(groups)

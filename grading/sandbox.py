@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from grading import enter, runner
 from grading.problemset import ROOT
 
 MB = 2**20
+PATIENCE = 5.0  # s, for processes that were told to end
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Sandbox:
             try:
                 return self._listen(process, time.monotonic() + seconds)
             finally:
-                _kill(process, group=not self.isolation)
+                _end(process, self.isolation)
 
     def _listen(self, process, deadline: float) -> Run:
         """Collect what comes until all is said, too much is said, or time is over."""
@@ -156,8 +158,7 @@ class Sandbox:
         if sys.platform != "darwin":  # which refuses it
             limits["RLIMIT_AS"] = self.limits.memory
         if self.isolation:  # else all processes of this user would count
-            # Itself; unless root starts it, the one that waits for it counts as well.
-            limits["RLIMIT_NPROC"] = 1 if os.getuid() == 0 else 2
+            limits["RLIMIT_NPROC"] = 1
         return limits
 
     def _reason_against(self) -> str:
@@ -204,16 +205,17 @@ def _environment(path: list[str]) -> dict:
     }
 
 
-def _kill(process, group: bool) -> None:
-    """End a run and all that it has started."""
-    if process.poll() is None or group:
+def _end(process, isolated: bool) -> None:
+    """End a run and all that it has started, and wait until they have ended."""
+    if isolated and process.poll() is None:
+        process.terminate()  # `enter.py` passes it on
         try:
-            if group and sys.platform != "win32":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        except ProcessLookupError:
-            pass
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    elif not isolated:
+        with suppress(ProcessLookupError):
+            process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -253,6 +255,9 @@ must_fail("it can start processes", lambda: os.fork() or os._exit(0))
 must_fail("it can become root", lambda: os.setuid(0))
 must_fail("it can make namespaces", lambda: call("unshare", 0x10000000))
 must_fail("it can mount", lambda: call("mount", b"tmpfs", b"/tmp", b"tmpfs", 0, None))
+must_fail("it can share memory", lambda: call("shmget", 1, 4096, 0o1600))
+must_fail("it can keep messages", lambda: call("msgget", 1, 0o1600))
+must_fail("it can keep semaphores", lambda: call("semget", 1, 1, 0o1600))
 must_fail("it has more memory than it should", lambda: np.ones(int(job.get("memory", 4e9)) // 8))
 must_fail("it can raise its limits", lambda: call("prlimit", 0, 9, b"\\xff" * 16, None))
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -20,7 +20,9 @@ from pathlib import Path
 from grading.notebook import SEED_LINE, is_explanation, is_solution, nbgrader
 
 MAX_BYTES = 20 * 2**20
-LEFT_OUT = {".ipynb_checkpoints", "__MACOSX", "__pycache__"}
+# What systems and programs leave in a folder; anything else is somebody's submission.
+LEFT_OUT = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git", ".gitignore", ".gitkeep"}
+LEFT_OUT |= {".DS_Store", "Thumbs.db", "desktop.ini", ".nbgrader.log"}
 
 
 @dataclass
@@ -61,7 +63,7 @@ def find(folder: Path, set_name: str) -> list[Submission]:
         raise ValueError(f"{folder} is no folder of submissions")
     found = {}
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in LEFT_OUT:
+        if entry.name.startswith("._") or entry.name in LEFT_OUT:
             continue
         student = shown(entry.stem if entry.suffix == ".ipynb" else entry.name)
         if student in found:
@@ -168,13 +170,14 @@ def _cells(raw: bytes) -> Iterator[dict]:
 
 def structure_doubts(source_cells, cells, seed: int) -> Iterator[str]:
     """Yield what a person should look at: cells that are gone or double, and a SEED of another."""
-    ids = [nbgrader(cell).get("grade_id") for cell in cells]
+    there = [(nbgrader(cell).get("grade_id"), cell["cell_type"]) for cell in cells]
     for cell in source_cells:
         if is_solution(cell) or is_explanation(cell):
             name = nbgrader(cell)["grade_id"]
-            if ids.count(name) != 1:
-                there = "is missing" if name not in ids else f"is there {ids.count(name)} times"
-                yield f"the cell “{name}” {there}"
+            times = there.count((name, cell["cell_type"]))
+            if times != 1:
+                there_is = f"is there {times} times" if times else "is missing"
+                yield f"the cell “{name}” {there_is}"
     seeds = {int(n) for cell in cells for n in SEED_LINE.findall(cell["source"])}
     if seeds and seed not in seeds:
         yield f"its SEED is {min(seeds)}, this student's is {seed}"
