@@ -36,7 +36,7 @@ def best_step(f_value, f5, dtype):
 
 def kinks(body, own=""):
     """Return the code of task 4 with another function body, and other lines for one's own net."""
-    own = own or "longest = distances.min(); crossing = np.sum(distances < 0.03)"
+    own = own or "return distances.min(), np.sum(distances < 0.03)"
     return f"""
 def kink_distance(X, W1, b1, W2, b2):
     Z1 = X @ W1 + b1
@@ -48,8 +48,9 @@ def kink_distance(X, W1, b1, W2, b2):
     {body}
 
 
-distances = kink_distance(X, W1, b1, W2, b2)
-{own}
+def own_network():
+    distances = kink_distance(X, W1, b1, W2, b2)
+    {own}
 """
 
 
@@ -427,13 +428,13 @@ WRONG = [
     Wrong(
         "kinks",
         "the mean distance as the longest step",
-        kinks(BOTH, own="longest = distances.mean(); crossing = np.sum(distances < 0.03)"),
+        kinks(BOTH, own="return distances.mean(), np.sum(distances < 0.03)"),
         ["own"],
     ),
     Wrong(
         "kinks",
         "the number of entries that cross none",
-        kinks(BOTH, own="longest = distances.min(); crossing = np.sum(distances > 0.03)"),
+        kinks(BOTH, own="return distances.min(), np.sum(distances > 0.03)"),
         ["own"],
     ),
     Wrong(
@@ -442,12 +443,10 @@ WRONG = [
         kinks(
             BOTH,
             own="""
-rng = np.random.default_rng(SEED + 1)
-X = rng.normal(size=(30, 6))
-W1, b1 = rng.normal(size=(6, 5)), rng.normal(size=5)
-W2, b2 = rng.normal(size=(5, 4)), rng.normal(size=4)
-distances = kink_distance(X, W1, b1, W2, b2)
-longest, crossing = distances.min(), np.sum(distances < 0.03)
+    rng = np.random.default_rng(SEED + 1)
+    shapes = (30, 6), (6, 5), 5, (5, 4), 4
+    distances = kink_distance(*(rng.normal(size=shape) for shape in shapes))
+    return distances.min(), np.sum(distances < 0.03)
 """,
         ),
         ["own"],
@@ -841,7 +840,11 @@ RIGHT = [
 
 
         nearest = kink_distance(X, W1, b1, W2, b2)
-        longest, crossing = float(nearest.min()), int((nearest <= 0.03).sum())
+        answer = [float(nearest.min()), int((nearest <= 0.03).sum())]
+
+
+        def own_network():
+            return answer
         """,
     ),
     Right(
@@ -858,8 +861,9 @@ RIGHT = [
             return 1 / rate.max(axis=0)
 
 
-        own = kink_distance(X, W1, b1, W2, b2)
-        longest, crossing = np.array([own.min()]), sum(d < 0.03 for d in own.ravel())
+        def own_network():
+            own = kink_distance(X, W1, b1, W2, b2)
+            return np.array([own.min()]), sum(d < 0.03 for d in own.ravel())
         """,
     ),
     Right(
