@@ -426,8 +426,8 @@ TASKS = [
             Check(
                 "gradient",
                 1,
-                "With all targets there, the gradient is right for errors on both sides of δ, and in "
-                "time for 48,000 entries.",
+                "With all targets there, the gradient is right for errors on both sides of δ, and "
+                "in time for 48,000 entries.",
                 huber_gradient,
             ),
             Check(
