@@ -4,6 +4,8 @@ import numpy as np
 
 import gradnb as gnb
 
+MANY = 2000  # copies of a batch below each other: too many entries for differences
+
 
 def swish(student, given):
     for name in ("batch", "cube"):
@@ -14,6 +16,10 @@ def swish(student, given):
 
         yield f"{name} dx", lambda backward=backward: _pair(backward())[0]
         yield f"{name} dbeta", lambda backward=backward: _pair(backward())[1]
+
+    batch = given["batch"]
+    many = {name: np.tile(array, (MANY, 1)) for name, array in batch.items()}
+    yield "large dx", lambda: _pair(backward(many))[0][-len(batch["x"]) :]
 
 
 def huber(student, given):
@@ -29,6 +35,10 @@ def huber(student, given):
         yield f"{name} gradient", lambda ask=ask, copies=copies: _pair(ask(*copies))[1]
         # With the arrays of the call before
         yield f"{name} loss again", lambda ask=ask, copies=copies: _pair(ask(*copies))[0]
+
+    pair = given["full prediction"], given["full target"]
+    many = [np.tile(array, (MANY, 1)) for array in pair]
+    yield "large gradient", lambda: _pair(ask(*many))[1][-len(pair[0]) :]
 
 
 def rms_norm(student, given):
@@ -86,6 +96,9 @@ def tied(student, given):
     yield "dx", lambda: back(block(), given["first"])[0]
     yield "twice", twice
     yield "unchanged", unchanged
+    case = given["first"]
+    many = {name: np.tile(array, (MANY, 1)) for name, array in case.items()}
+    yield "large dx", lambda: back(block(), many)[0][-len(case["x"]) :]
 
 
 def norms(student, given):
