@@ -564,7 +564,8 @@ def leaks_in(folder, private):
 def words(text, least=1):
     """Return the stems of a text's words, as the index of the search keeps them."""
     stem = SearchEnglish({}).stem
-    return {stem(word) for word in re.findall(r"\w+", text.lower()) if len(word) >= least}
+    text = FIGURE.sub("", text).lower()
+    return {stem(word) for word in set(re.findall(r"\w+", text)) if len(word) >= least}
 
 
 def leaks_in_index(folder, private, public):
@@ -628,7 +629,7 @@ def dense(text):
 
 
 def copies_in(folder, problem_set, private):
-    """List the files that hold three private lines on end, as a copy of a set's files would.
+    """List the files that hold three lines on end of private ones, as a copy would.
 
     A line or two may be anyone's Python, and the package and its tests have a lot of that.
     """
@@ -640,11 +641,9 @@ def copies_in(folder, problem_set, private):
     threes = set()
     for block in blocks:
         lines = dense(block).split("\n")
-        threes |= {
-            three
-            for three in zip(lines, lines[1:], lines[2:], strict=False)
-            if private.keys() >= {*three}
-        }
+        for three in zip(lines, lines[1:], lines[2:], strict=False):
+            if sum(line in private for line in three) >= 2:
+                threes.add("\n".join(three))
     assert threes
     return [
         f"{path.relative_to(folder)}: {three}"
@@ -652,7 +651,7 @@ def copies_in(folder, problem_set, private):
         if path.is_file() and "__pycache__" not in path.parts
         for found in ["\n".join(map(dense, texts(path.name, path.read_bytes())))]
         for three in threes
-        if "\n".join(three) in found
+        if three in found
     ]
 
 
