@@ -25,6 +25,20 @@ katex.NODEJS_BINARY = str(
 )
 # Its five seconds are too few on a busy machine that starts Node for the first time.
 katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0
+_start = katex.KaTeXServer.start.__func__
+
+
+def _start_until_it_listens(cls):
+    """Start the server of formulas again if it was asked between its `bind` and its `listen`."""
+    for _ in range(5):
+        try:
+            return _start(cls)
+        except ConnectionRefusedError:
+            continue
+    return _start(cls)
+
+
+katex.KaTeXServer.start = classmethod(_start_until_it_listens)
 # By default a mistake is printed in red on the page and the build passes.
 katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
 

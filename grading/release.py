@@ -370,7 +370,7 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
         for line in private
         if len(form := squeezed(line)) >= MIN_PRIVATE
         and form not in outside
-        and not form.startswith(("import", "fromgrading"))
+        and not re.match(r"import|from[\w.]+import", form)
     }
 
 

@@ -108,6 +108,7 @@ def source():
             def double(x):
                 ### BEGIN SOLUTION
                 twice_as_much = 2 * x
+                assert twice_as_much is not x
                 return twice_as_much
                 ### END SOLUTION
             """,

@@ -13,7 +13,6 @@ import tarfile
 import tomllib
 import zipfile
 import zlib
-from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -74,7 +73,7 @@ def test_every_set_is_a_page_and_nothing_else_is_released():
 def test_nbgrader_itself_makes_the_same(tmp_path):
     """All that is in `exercises/` works as a course of nbgrader's."""
     small_set.write(tmp_path)
-    for kind in ("source", "checks", "answers"):
+    for kind in ("source", "checks", "calls", "answers"):
         shutil.copytree(EXERCISES / kind, tmp_path / kind, dirs_exist_ok=True)
     command = [sys.executable, "-W", "ignore", "-m", "nbgrader", "generate_assignment"]
     run = subprocess.run(
@@ -498,6 +497,10 @@ def _plain(text):
     return text.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
 
 
+CODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")  # as base64 is
+FIGURE = re.compile(r"[A-Za-z0-9+/]{2000,}")
+
+
 def texts(name, data):
     """Yield a file's text in all the ways in which it might hide another."""
     if name.endswith((".whl", ".zip")):
@@ -520,7 +523,7 @@ def texts(name, data):
         yield html.unescape(re.sub(r"<[^>]*>", "", text))
     if name.endswith((".ipynb", ".json")):
         yield "\n".join(_strings(json.loads(text)))
-    for coded in re.findall(r"[A-Za-z0-9+/]{24,}={0,2}", text):
+    for coded in CODED.findall(text):
         try:
             decoded = base64.b64decode(coded + "==").decode("utf-8")
         except ValueError:
@@ -545,9 +548,9 @@ def leaks_in(folder, private):
     # Most lines stand in many pages, and each is looked at once.
     places = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix not in {".woff2", ".webp", ".png"}:
+        if path.is_file() and path.suffix not in {".woff2", ".webp", ".png", ".map"}:
             for text in texts(path.name, path.read_bytes()):
-                for line in text.splitlines():
+                for line in FIGURE.sub("", text).splitlines():
                     places.setdefault(squeezed(line), path.relative_to(folder))
     everything = "\n".join(places)
     found = [form for form in private if form in everything]
@@ -561,7 +564,8 @@ def leaks_in(folder, private):
 def words(text, least=1):
     """Return the stems of a text's words, as the index of the search keeps them."""
     stem = SearchEnglish({}).stem
-    return {stem(word) for word in re.findall(r"\w+", text.lower()) if len(word) >= least}
+    text = FIGURE.sub("", text).lower()
+    return {stem(word) for word in set(re.findall(r"\w+", text)) if len(word) >= least}
 
 
 def leaks_in_index(folder, private, public):
@@ -624,31 +628,30 @@ def dense(text):
     return "\n".join(filter(None, map(squeezed, text.splitlines())))
 
 
-def copies_in(folder, problem_set):
-    """List the files that hold two lines on end of solutions, hidden checks or known answers.
+def copies_in(folder, problem_set, private):
+    """List the files that hold three lines on end of private ones, as a copy would.
 
-    One line alone may be anyone's Python, and the package and its tests have a lot of that.
+    A line or two may be anyone's Python, and the package and its tests have a lot of that.
     """
     exercises, name = problem_set.exercises, problem_set.name
-    private = [
+    blocks = [
         "\n".join(lines) for c in problem_set.source.cells for lines in regions(c.source).values()
     ]
-    private += [(exercises / kind / f"{name}.py").read_text() for kind in ("checks", "answers")]
-    pairs = {
-        "\n".join(pair)
-        for text in private
-        for pair in pairwise(dense(text).split("\n"))
-        if sum(map(len, pair)) >= 30
-        and not any(line.startswith(("import", "from")) for line in pair)
-    }
+    blocks += [(exercises / kind / f"{name}.py").read_text() for kind in ("checks", "answers")]
+    threes = set()
+    for block in blocks:
+        lines = dense(block).split("\n")
+        for three in zip(lines, lines[1:], lines[2:], strict=False):
+            if sum(line in private for line in three) >= 2:
+                threes.add("\n".join(three))
+    assert threes
     return [
-        f"{path.relative_to(folder)}: {pair}"
+        f"{path.relative_to(folder)}: {three}"
         for path in sorted(folder.rglob("*.*"))
         if path.is_file() and "__pycache__" not in path.parts
-        for text in texts(path.name, path.read_bytes())
-        for found in [dense(text)]
-        for pair in pairs
-        if pair in found
+        for found in ["\n".join(map(dense, texts(path.name, path.read_bytes())))]
+        for three in threes
+        if three in found
     ]
 
 
@@ -666,8 +669,8 @@ def packed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_package_leaks_nothing(name, packed):
-    assert copies_in(packed, ProblemSet(name)) == []
+def test_the_package_leaks_nothing(name, packed, private):
+    assert copies_in(packed, ProblemSet(name), private) == []
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -817,17 +820,18 @@ def test_a_leak_into_the_search_is_found(change, leak, problem_set, tmp_path):
 
 @pytest.mark.parametrize("what", ["checks", "answers", "solution"])
 def test_a_copy_in_the_package_is_found(what, problem_set, tmp_path):
+    private = private_lines(problem_set)
     (tmp_path / "packed").mkdir()
     path = tmp_path / "packed" / "test_it.py"
     path.write_text("import numpy as np\n\n\ndef double(x):\n    return x\n")
-    assert copies_in(tmp_path / "packed", problem_set) == []
+    assert copies_in(tmp_path / "packed", problem_set, private) == []
     text = {
         "checks": small_set.CHECKS,
         "answers": small_set.ANSWERS,
         "solution": problem_set.source.cells[3].source,
     }[what]
     path.write_text(text)
-    assert copies_in(tmp_path / "packed", problem_set)
+    assert copies_in(tmp_path / "packed", problem_set, private)
 
 
 def test_short_lines_and_given_ones_are_no_secret(problem_set):
