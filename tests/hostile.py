@@ -1529,6 +1529,43 @@ def renamed_to_given(s):
     nbgrader(s.cell("slope"))["grade_id"] = "setup"
 
 
+@hostile(GRADED, REVIEW, merit="slope centre", exact=False)
+def helper_in_a_copied_cell(s):
+    """Have a helper in a copy of a given cell, which keeps that cell's name (an honest slip)."""
+    s.honest()
+    twin = copy.deepcopy(s.cell("setup"))
+    twin["source"] = "def helper(x):\n    return 3 * x**2\n"
+    s.cells.insert(s.cells.index(s.cell("slope")), twin)
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
+@hostile(GRADED, REVIEW, merit="slope centre", exact=False)
+def helper_in_a_copied_check(s):
+    """Have a helper in a copy of a self-check's cell."""
+    s.honest()
+    twin = copy.deepcopy(s.cell("slope-check"))
+    twin["source"] = "def helper(x):\n    return 3 * x**2\n"
+    s.cells.insert(s.cells.index(s.cell("slope")), twin)
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
+@hostile(GRADED, REVIEW, merit="slope centre", exact=False)
+def helper_in_a_given_cell(s):
+    """Have a helper below the code of a given cell."""
+    s.honest()
+    s.cell("setup")["source"] += "\n\ndef helper(x):\n    return 3 * x**2\n"
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
+@hostile(GRADED, REVIEW, STOPPED, merit="slope centre", exact=False)
+def slow_helper(s):
+    """Have a helper in a cell of its own that takes too long."""
+    s.honest()
+    cell = new_code_cell("import time\ntime.sleep(4)\ndef helper(x):\n    return 3 * x**2\n")
+    s.cells.insert(s.cells.index(s.cell("slope")), json.loads(json.dumps(cell)))
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
 @hostile(REVIEW, GRADED, merit="slope centre", exact=False)
 def turned_to_text(s):
     """Have a right answer in a markdown cell and one in a raw cell."""
