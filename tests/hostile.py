@@ -630,7 +630,7 @@ def daemon(s):
 
 attack(
     "outlives",
-    "Forget that it must end with its parent, hand out what is asked for later, and sleep.",
+    "Forget that it must end with its parent, ignore every signal, and sleep.",
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG
@@ -1156,10 +1156,11 @@ attack(
     "Walk through all the files that it can see.",
     """
     roots = ["/"] if alone() else [AT.exercises, AT.submissions, AT.out, "."]
+    known = "proc sys dev usr bin sbin lib lib32 lib64 packages site-packages versions".split()
     stop = time.monotonic() + 1.5
     for root in roots:
         for folder, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if name not in ("proc", "sys", "dev", "lib64")]
+            folders[:] = [name for name in folders if name not in known]
             for file in files:
                 if file.endswith((".ipynb", ".json", ".csv", ".db")) or folder.endswith(
                     ("checks", "answers", "source", "grading", "results")
