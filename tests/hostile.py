@@ -630,7 +630,7 @@ def daemon(s):
 
 attack(
     "outlives",
-    "Forget that it must end with its parent, hand out what is asked for later, and sleep.",
+    "Forget that it must end with its parent, ignore every signal, and sleep.",
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG
@@ -1156,10 +1156,11 @@ attack(
     "Walk through all the files that it can see.",
     """
     roots = ["/"] if alone() else [AT.exercises, AT.submissions, AT.out, "."]
+    known = "proc sys dev usr bin sbin lib lib32 lib64 packages site-packages versions".split()
     stop = time.monotonic() + 1.5
     for root in roots:
         for folder, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if name not in ("proc", "sys", "dev", "lib64")]
+            folders[:] = [name for name in folders if name not in known]
             for file in files:
                 if file.endswith((".ipynb", ".json", ".csv", ".db")) or folder.endswith(
                     ("checks", "answers", "source", "grading", "results")
@@ -1527,6 +1528,43 @@ def renamed_to_given(s):
     """Have a right answer under the name of a cell that is not the student's."""
     s.honest()
     nbgrader(s.cell("slope"))["grade_id"] = "setup"
+
+
+@hostile(GRADED, REVIEW, merit="slope centre", exact=False)
+def helper_in_a_copied_cell(s):
+    """Have a helper in a copy of a given cell, which keeps that cell's name (an honest slip)."""
+    s.honest()
+    twin = copy.deepcopy(s.cell("setup"))
+    twin["source"] = "def helper(x):\n    return 3 * x**2\n"
+    s.cells.insert(s.cells.index(s.cell("slope")), twin)
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
+@hostile(GRADED, REVIEW, merit="slope centre", exact=False)
+def helper_in_a_copied_check(s):
+    """Have a helper in a copy of a self-check's cell."""
+    s.honest()
+    twin = copy.deepcopy(s.cell("slope-check"))
+    twin["source"] = "def helper(x):\n    return 3 * x**2\n"
+    s.cells.insert(s.cells.index(s.cell("slope")), twin)
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
+@hostile(GRADED, REVIEW, merit="slope centre", exact=False)
+def helper_in_a_given_cell(s):
+    """Have a helper below the code of a given cell."""
+    s.honest()
+    s.cell("setup")["source"] += "\n\ndef helper(x):\n    return 3 * x**2\n"
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
+
+
+@hostile(GRADED, REVIEW, STOPPED, merit="slope centre", exact=False)
+def slow_helper(s):
+    """Have a helper in a cell of its own that takes too long."""
+    s.honest()
+    cell = new_code_cell("import time\ntime.sleep(4)\ndef helper(x):\n    return 3 * x**2\n")
+    s.cells.insert(s.cells.index(s.cell("slope")), json.loads(json.dumps(cell)))
+    s.cell("slope")["source"] = "def slope(x):\n    return helper(x)\n"
 
 
 @hostile(REVIEW, GRADED, merit="slope centre", exact=False)

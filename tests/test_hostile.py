@@ -23,8 +23,10 @@ import numpy as np
 import pytest
 from hostile import CORPUS, HONEST_STUDENTS, POINTS, SEEN, SET, At
 
+from grading import batch
 from grading.attempt import Got, failure
-from grading.problemset import ROOT, ProblemSet, names
+from grading.problemset import EXERCISES, ROOT, ProblemSet, names
+from grading.sandbox import NoIsolationError, Sandbox
 
 SECONDS = 240  # for all of them, on a busy machine; alone it is a quarter of that
 ALL = POINTS["slope"] + POINTS["centre"]
@@ -34,9 +36,7 @@ import ctypes, json, os, sys, time
 from pathlib import Path
 
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become ours
-from grading import explanations
 from grading.batch import grade
-from grading.pages import write_pages
 from grading.problemset import ProblemSet
 from grading.sandbox import NoIsolationError
 
@@ -48,7 +48,6 @@ try:
 except NoIsolationError as error:
     sys.exit(f"NoIsolationError: {error}")
 took = time.monotonic() - began
-write_pages("Hostile", rows, Path(job["out"]), explanations.rubrics(problem_set))
 time.sleep(0.3)
 while True:
     try:
@@ -320,6 +319,103 @@ def test_table_has_one_row_each_and_no_formula(run):
     for cell in (cell for row in rows for cell in row):
         assert not cell.startswith(("=", "+", "@", "\t", "\r")), cell
         assert not cell.startswith("-") or cell[1:].replace(".", "").isdigit(), cell
+
+
+# ---- a real problem set --------------------------------------------------------------------------
+
+THEFT = """
+import glob, json
+for root in ("", "/..", "../../../../../..", "/proc/1/root", "/proc/self/root"):
+    for path in glob.glob(root + {exercises!r} + "/source/{name}/*.ipynb"):
+        for cell in json.load(open(path))["cells"]:
+            if cell["cell_type"] == "code":
+                try:
+                    exec("".join(cell["source"]), globals())
+                except Exception:
+                    pass
+"""
+EQUAL = """
+class Equal:
+    def yes(self, *args, **kwargs): return True
+    __eq__ = __le__ = __ge__ = __bool__ = __contains__ = __lt__ = __gt__ = yes
+    def same(self, *args, **kwargs): return self
+    __sub__ = __rsub__ = __abs__ = __call__ = __getitem__ = __getattr__ = same
+    __array__ = lambda self, *args, **kwargs: np.full((), np.nan)
+
+for name, thing in list(globals().items()):
+    if callable(thing) and getattr(thing, "__module__", "") == "__main__":
+        globals()[name] = lambda *args, **kwargs: Equal()
+"""
+
+
+def handed_in(folder, problem_set, **added):
+    """Write the solved notebook, and for each attack the release with a cell at its end."""
+    source = json.loads(json.dumps(problem_set.source))
+    folder.mkdir()
+    (folder / "solved.ipynb").write_text(json.dumps(source), encoding="utf-8")
+    for student, code in added.items():
+        notebook = hostile.release_like(source)
+        cell = {"cell_type": "code", "source": code, "metadata": {}, "outputs": []}
+        notebook["cells"].append({**cell, "id": "added", "execution_count": None})
+        (folder / f"{student}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def walls():
+    try:
+        Sandbox()
+    except NoIsolationError as error:
+        pytest.skip(f"students' code cannot be kept apart on this machine: {error}")
+
+
+@pytest.mark.usefixtures("walls")
+@pytest.mark.parametrize("name", names()[:1])
+def test_a_real_set_gives_nothing_away(tmp_path, name):
+    problem_set = ProblemSet(name)
+    theft = THEFT.format(exercises=str(EXERCISES), name=name)
+    inbox = handed_in(tmp_path / "inbox", problem_set, theft=theft, equal=EQUAL, stub="0")
+    rows = {row["student"]: row for row in batch.grade(problem_set, inbox, tmp_path / "out")}
+    best = sum(task.points for task in problem_set.tasks.values())
+    scores = {student: row["score"] for student, row in rows.items()}
+    assert scores == {"solved": best, "theft": 0, "equal": 0, "stub": 0}
+
+
+@pytest.mark.parametrize("name", names()[:1])
+def test_the_theft_succeeds_where_nothing_is_kept_apart(tmp_path, name):
+    """So it is the walls that keep it out."""
+    problem_set = ProblemSet(name)
+    theft = THEFT.format(exercises=str(EXERCISES), name=name)
+    inbox = handed_in(tmp_path / "inbox", problem_set, theft=theft)
+    rows = batch.grade(problem_set, inbox, tmp_path / "out", isolation=False)
+    solved, stolen = (row["score"] for row in rows)
+    assert solved == stolen > 0
+
+
+# ---- what is not the students' fault -------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("walls")
+def test_a_sandbox_that_does_not_start_costs_nobody_points(tmp_path, monkeypatch):
+    """As when memory is short, or Python's packages are replaced meanwhile."""
+    hostile.write_set(tmp_path / "exercises", "Q0")
+    problem_set = ProblemSet(SET, exercises=tmp_path / "exercises")
+    inbox = handed_in(tmp_path / "inbox", problem_set)
+    right = Sandbox._command
+
+    def fails(self, seconds, program):
+        broken = [sys.executable, "-c", "import sys; sys.exit('no module named numpy')"]
+        return right(self, seconds, program) if program else broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sandbox, "_command", fails)
+        try:
+            (row,) = batch.grade(problem_set, inbox, tmp_path / "out")
+        except RuntimeError:  # to end the run and say why is right as well
+            row = {"status": "needs review", "score": None}
+    assert (row["status"], row["score"]) == ("needs review", None)
+    (row,) = batch.grade(problem_set, inbox, tmp_path / "out")
+    assert (row["status"], row["score"]) == ("graded", ALL)
 
 
 # ---- values that are no honest answer, held against every check of every problem set -------------
