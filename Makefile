@@ -5,6 +5,7 @@ PY = .venv/bin/python
 LOCKED = $(PY) tools/locked.py
 INSTALL = python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 PORT = 8000
+FOLDER = chapters
 SET =
 export PYTHON
 
@@ -24,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 help:
 	@echo "make book        build the book into _build/html"
 	@echo "make serve       build it and serve it on http://127.0.0.1:$(PORT) (PORT=... for another)"
-	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make lab         open the notebooks in JupyterLab (FOLDER=exercises/release: the problem sets)"
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
 	@echo "make release     make the students' versions of the problem sets (SET=... for one)"
 	@echo "make grade       grade a class: SET=... FROM=a folder of submissions OUT=a folder"
@@ -63,7 +64,7 @@ serve: book
 
 lab: venv
 	@$(INSTALL) lab
-	@$(PY) -m jupyterlab --notebook-dir=chapters
+	@$(PY) -m jupyterlab --notebook-dir="$(FOLDER)"
 
 # The students' versions of the problem sets, or of one: make release SET=ps1_backprop
 release: grading

@@ -56,6 +56,7 @@ def _parser():
     command.add_argument(
         "--dask", metavar="ADDRESS", help="grade on the workers of a Dask scheduler"
     )
+    command.add_argument("--course", type=Path, help="an nbgrader course, for its grade book")
     command.add_argument(
         "--no-isolation",
         action="store_true",
@@ -110,9 +111,11 @@ def _grade(options):
         jobs=options.jobs,
         dask=options.dask,
         isolation=not options.no_isolation,
+        course=options.course,
         progress=progress,
     )
-    print(f"{len(results)} submissions are graded. See {out / 'report.html'}.")
+    graded = f"{len(results)} submission{'s' * (len(results) != 1)}"
+    print(f"{graded} done. See {out / 'report.html'}.")
 
 
 def _selftest(options):

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading import explanations, table
+from grading import explanations, gradebook, table
 from grading import secret as secrets
 from grading.filenames import lone_stem
-from grading.grade import failed_here, grade_submission
+from grading.grade import failed_here, grade_submission, with_score
 from grading.pages import write_pages
 from grading.problemset import ROOT, ProblemSet
 from grading.sandbox import Sandbox
@@ -45,6 +45,7 @@ def grade(
     jobs: int | None = None,
     dask: str | None = None,
     isolation: bool = True,
+    course: Path | None = None,
     progress: Callable[[int, int, dict], None] = lambda done, total, result: None,
 ) -> list[dict]:
     """Grade every submission of a folder, and write what a class gets to read.
@@ -68,6 +69,9 @@ def grade(
         The address of a Dask scheduler, whose workers grade instead of this machine.
     isolation : bool, default True
         False also grades where the system keeps nothing apart.
+    course : Path, optional
+        A course of nbgrader's, whose grade book gets the results. Points that were given in its
+        formgrader count for more than ours.
     progress : callable, optional
         ``progress(done, total, result)`` is called after each submission.
 
@@ -86,6 +90,8 @@ def grade(
         raise ValueError(f"the results, {out}, must not be inside the submissions, {folder}")
     submissions = find(folder, problem_set.name)
     with alone_in(out):
+        if (out / explanations.CSV).exists():  # a mistake in it is told before the work, not after
+            explanations.read_points(out / explanations.CSV)
         personal = secret is not None
         secret = secret or own_secret(out)
         version = fingerprint(problem_set)
@@ -110,14 +116,19 @@ def grade(
             result["key"] = work.key
             if not result.pop("failed_here", False):  # so that it is tried again
                 text = json.dumps(result, ensure_ascii=False, indent=1)
-                table.write(result_path(out, result["student"]), text)
+                table.write(result_path(out, result["student"]), text, durable=True)
             results[result["student"]] = result
             done += 1
             progress(done, len(submissions), result)
         results = [results[submission.student] for submission in submissions]
         results = explanations.merge_points(results, out)
+        if course:
+            results = with_points(results, gradebook.manual_points(course, problem_set))
         rubrics = explanations.rubrics(problem_set)
         write_pages(problem_set.titles[problem_set.name], results, out, rubrics)
+        if course:
+            for note in gradebook.export(problem_set, results, course, folder):
+                print(note, file=sys.stderr)
     return results
 
 
@@ -149,6 +160,15 @@ def graded(problem_set, submission, seed, sandbox, secret) -> dict:
         return failed_here(problem_set, submission, seed, error)
 
 
+def with_points(results: list[dict], given: dict) -> list[dict]:
+    """Put points and comments that a person gave, by student and task, into the results."""
+    for result in results:
+        for part in (*result["tasks"], *result["explanations"]):
+            if (result["student"], part["name"]) in given:
+                part["points"], part["comment"] = given[result["student"], part["name"]]
+    return [with_score(result) for result in results]
+
+
 @contextmanager
 def alone_in(out: Path):
     """Hold the results folder, so that no other run writes into it; the system lets go of it."""
@@ -172,10 +192,11 @@ def own_secret(out: Path) -> bytes:
 def fingerprint(problem_set: ProblemSet) -> str:
     """Return a digest of all that decides a grade but the submission."""
     name = problem_set.name
+    grader = ("attempt", "enter", "grade", "notebook", "problemset", "runner", "sandbox")
     files: Iterable[Path] = [
         problem_set.source_path,
         *(problem_set.exercises / kind / f"{name}.py" for kind in ("checks", "calls")),
-        *sorted((ROOT / "grading").glob("*.py")),
+        *(ROOT / "grading" / f"{module}.py" for module in (*grader, "secret", "submissions")),
         *sorted((ROOT / "gradnb").rglob("*.py")),
     ]
     digest = hashlib.sha256()

@@ -24,7 +24,6 @@ from urllib.parse import unquote
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from grading.batch import read_result
 from grading.notebook import is_check, is_explanation, is_given, is_solution, nbgrader, with_seed
 from grading.problemset import EXERCISES, ProblemSet
 from grading.release import release, write_bytes, write_text
@@ -35,7 +34,7 @@ MAX_CHARACTERS = 100_000  # of one cell that is shown
 
 
 def export(
-    problem_set: ProblemSet, results_folder: Path, course_folder: Path, submissions_folder: Path
+    problem_set: ProblemSet, results: list[dict], course_folder: Path, submissions_folder: Path
 ) -> list[str]:
     """Write the results of a run into a course's grade book, and the notebooks that it shows.
 
@@ -46,8 +45,8 @@ def export(
     ----------
     problem_set : ProblemSet
         What was assigned; nbgrader's assignment and notebook have its name.
-    results_folder : Path
-        What ``python -m grading grade`` wrote.
+    results : list of dict
+        What `grading.batch.grade` returns.
     course_folder : Path
         nbgrader's course: the folder with `nbgrader_config.py`. A new one gets this file.
     submissions_folder : Path
@@ -65,15 +64,7 @@ def export(
     RuntimeError
         If nbgrader is not installed.
     """
-    notes, results = [], []
-    for path in sorted(Path(results_folder, "results").glob("*.json")):
-        result = read_result(path)
-        if not isinstance(result, dict) or not isinstance(result.get("student"), str):
-            notes.append(f"{path.name}: no result that can be read; grade again")
-        elif result.get("set") == problem_set.name:
-            results.append(result)
-    if not results:
-        raise ValueError(f"{results_folder} holds no results of {problem_set.name}")
+    notes = []
     submissions = {s.student: s for s in find(Path(submissions_folder), problem_set.name)}
     _make_course(Path(course_folder))
     course = _course(Path(course_folder))

@@ -157,7 +157,8 @@ class ProblemSet:
         """The heading above each task and explanation, by name; the first is the set's own."""
         titles, last = {}, self.name
         for cell in self.source["cells"]:
-            if cell["cell_type"] == "markdown" and (heading := HEADING.search(cell["source"])):
+            is_text = cell["cell_type"] == "markdown" and not is_explanation(cell)
+            if is_text and (heading := HEADING.search(cell["source"])):
                 last = heading[1].strip()
                 titles.setdefault(self.name, last)
             if name := nbgrader(cell).get("grade_id"):

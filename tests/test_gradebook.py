@@ -88,13 +88,14 @@ def graded(problem_set, tmp_path_factory):
 @pytest.fixture(scope="module")
 def course(problem_set, graded, tmp_path_factory):
     course = tmp_path_factory.mktemp("course")
-    notes = export(problem_set, graded[0], course)
+    notes = export(problem_set, graded, course)
     assert not notes
     return course
 
 
-def export(problem_set, folder, course):
-    return gradebook.export(problem_set, folder / "graded", course, folder / "submissions")
+def export(problem_set, graded, course):
+    folder, results = graded
+    return gradebook.export(problem_set, list(results.values()), course, folder / "submissions")
 
 
 def nbgrader(course, *command):
@@ -216,7 +217,7 @@ def test_what_was_handed_in_is_kept_as_it_came(course, graded):
 
 def test_a_second_export_changes_nothing(course, graded, problem_set):
     before = state(course)
-    assert export(problem_set, graded[0], course) == []
+    assert export(problem_set, graded, course) == []
     assert state(course) == before
 
 
@@ -243,7 +244,7 @@ def test_points_given_by_hand_stay_and_come_back(own_course, graded, problem_set
     by_hand(own_course, "o'Dd, =1+1 <b>", "double-check", 0)
     by_hand(own_course, "broken", "why", 2)
     before = state(own_course)
-    assert export(problem_set, graded[0], own_course) == []
+    assert export(problem_set, graded, own_course) == []
     assert state(own_course) == before
     assert gradebook.manual_points(own_course, problem_set) == {
         ("ana", "why"): (1.5, "Half of it."),
@@ -258,7 +259,7 @@ def test_points_for_what_has_changed_are_kept_and_asked_for_again(own_course, gr
     by_hand(own_course, "ana", "why", 2)
     path = next((own_course / "autograded" / "ana").rglob("*.ipynb"))
     path.write_text(path.read_text(encoding="utf-8").replace("It is linear.", "As before."))
-    export(problem_set, graded[0], own_course)
+    export(problem_set, graded, own_course)
     why = grades(own_course, "ana")["why"]
     assert (why["manual_score"], why["needs_manual_grade"]) == (2, True)
 
@@ -267,7 +268,7 @@ def test_one_that_cannot_be_exported_stops_no_other(own_course, graded, problem_
     shutil.rmtree(own_course / "autograded")
     (own_course / "autograded").mkdir()
     (own_course / "autograded" / "ana").write_text("in the way")
-    (note,) = export(problem_set, graded[0], own_course)
+    (note,) = export(problem_set, graded, own_course)
     assert note.startswith("ana: could not be exported: ")
     assert len(list(own_course.glob("autograded/*/*/*.ipynb"))) == len(graded[1]) - 1
 
@@ -276,7 +277,7 @@ def test_a_file_that_is_not_the_graded_one_is_not_shown(own_course, graded, prob
     submissions = tmp_path / "submissions"
     (submissions / "ana").mkdir(parents=True)
     (submissions / "ana" / "work.ipynb").write_bytes(b"{}")
-    notes = gradebook.export(problem_set, graded[0] / "graded", own_course, submissions)
+    notes = gradebook.export(problem_set, list(graded[1].values()), own_course, submissions)
     assert "ana: another file is there now than was graded; its notebook is shown empty" in notes
     assert "ben: what was graded is no longer there; its notebook is shown empty" in notes
     assert grades(own_course, "ana")["double-check"]["auto_score"] == 3
@@ -287,7 +288,7 @@ def test_another_version_of_the_set_is_refused(own_course, graded, tmp_path_fact
     notebook.cells.insert(1, small_set.cell("text", "new", "A new cell."))
     changed = small_set.write(tmp_path_factory.mktemp("exercises"), notebook)
     with pytest.raises(ValueError, match="choose another course folder"):
-        export(changed, graded[0], own_course)
+        export(changed, graded, own_course)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,14 @@ def test_an_id_is_a_plain_name_that_leads_back(student):
         assert gradebook.student_of(id) == student
 
 
-def test_no_results_are_an_error(problem_set, tmp_path):
-    with pytest.raises(ValueError, match="holds no results of ps0_small"):
-        gradebook.export(problem_set, tmp_path, tmp_path / "course", tmp_path)
-    assert not (tmp_path / "course").exists()
+def test_one_command_grades_and_fills_the_grade_book(problem_set, graded, tmp_path):
+    """What a person gave in the formgrader comes back into our own results and pages."""
+    folder, course, out = graded[0] / "submissions", tmp_path / "course", tmp_path / "out"
+    grade(problem_set, folder, out, isolation=False, course=course)
+    by_hand(course, "ana", "why", 2)
+    results = grade(problem_set, folder, out, isolation=False, course=course)
+    (ana,) = (result for result in results if result["student"] == "ana")
+    assert ana["score"] == graded[1]["ana"]["score"] + 2
+    assert [part["points"] for part in ana["explanations"]] == [2]
+    assert grades(course, "ana")["why"]["manual_score"] == 2
+    assert f"ana,{problem_set.name},graded,{ana['score']:g}" in (out / "grades.csv").read_text()
