@@ -258,12 +258,7 @@ def test_nobody_was_called(run):
 
 def test_nothing_is_left_running(run):
     assert not run.left
-    own = [
-        path.read_text()
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if run.at.marker in _text(path)
-    ]
-    assert not own
+    assert not _running(run.at.marker)
 
 
 def test_no_shared_memory_is_left(run):
@@ -416,6 +411,43 @@ def test_a_sandbox_that_does_not_start_costs_nobody_points(tmp_path, monkeypatch
     assert (row["status"], row["score"]) == ("needs review", None)
     (row,) = batch.grade(problem_set, inbox, tmp_path / "out")
     assert (row["status"], row["score"]) == ("graded", ALL)
+
+
+@pytest.mark.usefixtures("walls")
+def test_what_forgot_its_parent_ends_with_a_killed_grader(tmp_path):
+    """The process that a student's code runs in may tell the kernel not to end it."""
+    marker = f"forgot-{secrets.token_hex(6)}"
+    code = (
+        "import ctypes, os, time; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); "
+        f"os.write(2, b'up'); time.sleep(60)  # {marker}"
+    )
+    grader = (
+        "import sys; from grading.sandbox import Sandbox; "
+        "Sandbox().run({}, 60, program=sys.argv[1])"
+    )
+    with subprocess.Popen([sys.executable, "-c", grader, code], cwd=ROOT) as process:
+        deadline = time.monotonic() + 20
+        while len(_running(marker)) < 4 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)  # until it has forgotten
+        process.kill()
+    deadline = time.monotonic() + 5
+    while _running(marker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = _running(marker)
+    for pid in left:
+        with contextlib.suppress(OSError):
+            os.kill(pid, 9)
+    assert not left
+
+
+def _running(marker):
+    """Return the processes whose command line holds the marker."""
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if marker in _text(path)
+    ]
 
 
 # ---- values that are no honest answer, held against every check of every problem set -------------
