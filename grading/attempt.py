@@ -33,6 +33,10 @@ class Got(dict):
         raise PartFailedError(self.errors.get(part, self.silence))
 
 
+class NotStartedError(RuntimeError):
+    """Raised when a run ended before any of the student's code could run: not their fault."""
+
+
 @dataclass
 class Heard:
     """What a run said, taken apart."""
@@ -41,6 +45,7 @@ class Heard:
     errors: dict = field(default_factory=dict)
     cells: dict = field(default_factory=dict)  # what stopped a cell, by its number
     slow: set = field(default_factory=set)
+    up: bool = False
     running: int | None = None  # the cell that had begun and not ended
     complete: bool = False
     forged: str = ""  # why this cannot be what the runner wrote
@@ -77,7 +82,13 @@ def attempt(
     sandbox: Sandbox,
     patience: Patience | None = None,
 ) -> Outcome:
-    """Grade one task; `given` are its inputs, the student's SEED among them."""
+    """Grade one task; `given` are its inputs, the student's SEED among them.
+
+    Raises
+    ------
+    NotStartedError
+        If the sandbox could not start.
+    """
     patience = patience or Patience()
     own = {n for n, cell in enumerate(cells, 1) if nbgrader(cell).get("grade_id") == task.name}
     everything = to_run(problem_set.source["cells"], cells, given["seed"])
@@ -94,6 +105,9 @@ def attempt(
         }
         run = sandbox.run(job, task.seconds)
         heard = listen(run.output)
+        if not heard.up:
+            words = run.errors.decode("utf-8", "replace").strip().splitlines()
+            raise NotStartedError(words[-1] if words else f"ended with {_how(run, task)}")
         patience.hurry |= heard.slow
         blamed = heard.running
         if not run.ended and not heard.complete and not heard.forged:
@@ -114,6 +128,7 @@ def listen(output: bytes) -> Heard:
             _hear(json.loads(line), heard)
         except Exception:  # whatever it is, it was not written by the runner
             heard.forged = "its values did not come in the form in which they are handed out"
+            break
     if rest and heard.complete:
         heard.forged = "it wrote on after the last value"
     return heard
@@ -122,7 +137,9 @@ def listen(output: bytes) -> Heard:
 def _hear(said: dict, heard: Heard) -> None:
     if heard.complete:
         raise ValueError("something after the end")
-    if "start" in said:
+    if "up" in said:
+        heard.up = True
+    elif "start" in said:
         heard.running = None if said["start"] is None else int(said["start"])
     elif "cell" in said:
         if len(heard.cells) < MAX_CELLS:
@@ -151,6 +168,8 @@ def _how(run: Run, task: Task) -> str:
         return f"more than {task.seconds:g} s"
     if run.ended == "output":
         return "too much was handed out"
+    if not run.ended:
+        return "no word"
     try:
         return signal.Signals(run.exit_code - 128).name  # such as SIGSEGV
     except ValueError:
@@ -170,7 +189,6 @@ def _outcome(task, given, run, heard, patience, own) -> Outcome:
         if reason is not None:
             outcome.failed[check.name] = reason
 
-    slow = heard.slow & own
     if run.ended == "time":
         outcome.status = "timed out"
         outcome.note = f"it took more than {task.seconds:g} s and was ended"
@@ -178,14 +196,17 @@ def _outcome(task, given, run, heard, patience, own) -> Outcome:
         outcome.status, outcome.note = "needs review", heard.forged
     elif run.ended:
         outcome.status, outcome.note = "crashed", f"the run ended early: {_how(run, task)}"
-    elif slow and outcome.failed:
+    elif heard.slow and outcome.failed:
         outcome.status = "timed out"
-        outcome.note = f"its cell was stopped after {CELL_SECONDS:g} s"
+        outcome.note = f"cells that took too long were stopped: {_listed(heard.slow)}"
     elif patience.leave_out and outcome.failed:
         outcome.status = "needs review"
-        numbers = ", ".join(map(str, sorted(patience.leave_out)))
-        outcome.note = f"graded without the cells that ended the run: {numbers}"
+        outcome.note = f"graded without the cells that ended the run: {_listed(patience.leave_out)}"
     return outcome
+
+
+def _listed(numbers) -> str:
+    return ", ".join(map(str, sorted(numbers)[:MAX_CELLS]))
 
 
 def failure(check, given: dict, got: Got) -> str | None:

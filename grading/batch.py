@@ -90,6 +90,7 @@ def grade(
         raise ValueError(f"the results, {out}, must not be inside the submissions, {folder}")
     submissions = find(folder, problem_set.name)
     with alone_in(out):
+        refuse_another_set(out, problem_set.name)
         if (out / explanations.CSV).exists():  # a mistake in it is told before the work, not after
             explanations.read_points(out / explanations.CSV)
         personal = secret is not None
@@ -101,7 +102,7 @@ def grade(
             seed = secrets.seed_for(secret, problem_set.name, student) if personal else 0
             key = key_of(submission, seed, secret, version)
             kept = read_result(result_path(out, student))
-            if kept and kept.get("key") == key:
+            if isinstance(kept, dict) and kept.get("key") == key:
                 results[student] = kept
             else:
                 todo.append(Work(submission, seed, key))
@@ -110,7 +111,8 @@ def grade(
 
             finished = graded_on(dask, problem_set, todo, secret, version, isolation)
         else:
-            finished = graded_here(problem_set, todo, secret, jobs, isolation)
+            sandbox = Sandbox(isolation=isolation, hidden=[folder, out]) if todo else None
+            finished = graded_here(problem_set, todo, secret, jobs, sandbox)
         done = len(results)
         for work, result in finished:
             result["key"] = work.key
@@ -133,12 +135,9 @@ def grade(
 
 
 def graded_here(
-    problem_set: ProblemSet, todo: list[Work], secret: bytes, jobs: int | None, isolation: bool
+    problem_set: ProblemSet, todo: list[Work], secret: bytes, jobs: int | None, sandbox: Sandbox
 ) -> Iterator[tuple[Work, dict]]:
     """Grade on this machine; yield each piece of work with its result as it is done."""
-    if not todo:
-        return
-    sandbox = Sandbox(isolation=isolation)
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         futures = {
             pool.submit(graded, problem_set, work.submission, work.seed, sandbox, secret): work
@@ -184,9 +183,21 @@ def alone_in(out: Path):
 def own_secret(out: Path) -> bytes:
     """Return the secret of a results folder, from which its hidden inputs are drawn."""
     path = out / ".secret"
-    if not path.exists():
+    try:
+        return secrets.read(path)
+    except (OSError, ValueError):  # none yet, or cut short: then all is graded anew
+        path.unlink(missing_ok=True)
         secrets.write_new(path)
     return secrets.read(path)
+
+
+def refuse_another_set(out: Path, name: str) -> None:
+    """Keep the results of two problem sets apart."""
+    path = out / ".set"
+    held = path.read_text(encoding="utf-8").strip() if path.exists() else name
+    if held != name:
+        raise ValueError(f"{out} holds results of {held}; choose another folder for {name}")
+    table.write(path, f"{name}\n")
 
 
 def fingerprint(problem_set: ProblemSet) -> str:
@@ -226,5 +237,5 @@ def read_result(path: Path) -> dict | None:
     """Return a stored result; None if there is none, or none that can be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None

@@ -7,6 +7,7 @@ is what container engines set up, with the same calls of the kernel:
   own, in which there are the interpreter, NumPy, `gradnb`, the runner, and 16 MB of empty `/tmp`;
 - *no privileges*: another user than root, no capabilities, none to be had (`no_new_privs`), and no
   further user namespaces, whose root could mount memory without limit;
+- *a filter* of calls to the kernel that no exercise needs: sockets of any kind, for one;
 - *limits* on memory, processor time, processes, open files and the size of files; and none of the
   segments, queues and semaphores that stay when a process ends and count for none.
 
@@ -24,6 +25,7 @@ import os
 import platform
 import resource
 import signal
+import struct
 import sys
 from pathlib import Path
 
@@ -43,10 +45,17 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x4
 MNT_DETACH = 0x2
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 0x1, 0x2, 0x4
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
+PR_SET_NO_NEW_PRIVS = 38
 SYS_MOUNT_SETATTR = 442  # the same on every processor; the other is not
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 
+# By processor: its number (<linux/audit.h>), and those of socket, ptrace, add_key, request_key,
+# keyctl, perf_event_open, bpf, userfaultfd and the three of io_uring.
+REFUSED = {
+    "x86_64": (0xC000003E, [41, 101, 248, 249, 250, 298, 321, 323, 425, 426, 427]),
+    "aarch64": (0xC00000B7, [198, 117, 217, 218, 219, 241, 280, 282, 425, 426, 427]),
+}
 # What would hold memory that belongs to no process: none of it, in this namespace.
 NOT_SHARED = {
     "sys/kernel/shmmni": "0",
@@ -86,9 +95,27 @@ def read_only(path, flags=AT_RECURSIVE, devices=False):
     call("syscall", SYS_MOUNT_SETATTR, AT_FDCWD, text(path), flags, wanted, ctypes.sizeof(wanted))
 
 
-def end_with_parent():
+def end_with_parent(how=signal.SIGKILL):
     """Ask the kernel to end this process when its parent ends."""
-    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    call("prctl", PR_SET_PDEATHSIG, how, 0, 0, 0)
+
+
+def filter_calls():
+    """Let the kernel refuse the calls in `REFUSED`, by a program for its packet filter."""
+    if platform.machine() not in REFUSED:
+        return
+    architecture, numbers = REFUSED[platform.machine()]
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
+    allow, refuse, kill = 0x7FFF0000, 0x00050001, 0x80000000
+    program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, kill), (load, 0, 0, 0)]
+    program += [(at_least, 0, 1, 0x40000000), (give, 0, 0, kill)]  # calls of the x32 kind
+    for number in numbers:
+        program += [(equal, 0, 1, number), (give, 0, 0, refuse)]
+    program.append((give, 0, 0, allow))
+    code = b"".join(struct.pack("HBBI", *line) for line in program)
+    held = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(held))
+    call("prctl", PR_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)), 0, 0)
 
 
 def new_file_system(root, spec):
@@ -110,6 +137,10 @@ def new_file_system(root, spec):
     os.makedirs(root + "/tmp", exist_ok=True)
     options = f"size={spec['disk']},nr_inodes={spec['files']},mode=1777"
     mount("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    for source, target in spec["put"]:
+        os.makedirs(root + os.path.dirname(target), exist_ok=True)
+        os.chmod(root + os.path.dirname(target), 0o777)
+        Path(root + target).write_bytes(Path(source).read_bytes())
 
     os.chdir(root)
     call("syscall", SYS_PIVOT_ROOT[platform.machine()], b".", b".")
@@ -155,6 +186,7 @@ def become_nobody(proc):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == -1:
             break  # there are no more
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    filter_calls()
 
 
 def become_the_runner(spec, tell):
@@ -169,13 +201,12 @@ def become_the_runner(spec, tell):
     os.execve(spec["command"][0], spec["command"], spec["environment"])
 
 
-def make_namespaces(spec, ready, go):
+def make_namespaces(spec, outside, ready, go):
     """Do what the child does; return the exit status of number 1."""
     call("unshare", sum(NEW_NAMESPACES.values()))
     os.write(ready, b".")
     if os.read(go, 1) != b".":
         return 1
-    end_with_parent()
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     for name, nothing in NOT_SHARED.items():
         write(proc, name, nothing)
@@ -190,6 +221,9 @@ def make_namespaces(spec, ready, go):
         finally:
             os._exit(1)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(inside, signal.SIGKILL))
+    end_with_parent(signal.SIGTERM)  # anew, since new rights make the kernel forget it
+    if os.getppid() != outside:
+        os.kill(inside, signal.SIGKILL)
     return status_of(inside)
 
 
@@ -218,12 +252,13 @@ def main():
             os.close(ready), os.close(may_go)
             end_with_parent()
             if os.getppid() == outside:
-                code = make_namespaces(spec, is_ready, go)
+                code = make_namespaces(spec, outside, is_ready, go)
         except BaseException as error:
             print(f"enter: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(code)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    end_with_parent(signal.SIGTERM)
     os.close(is_ready), os.close(go)
     if os.read(ready, 1) == b".":
         if not root:

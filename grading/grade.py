@@ -9,7 +9,7 @@ from grading.notebook import is_empty, is_explanation, nbgrader
 from grading.problemset import ProblemSet, Task
 from grading.sandbox import Sandbox
 from grading.secret import hidden_inputs
-from grading.submissions import Submission, structure_doubts
+from grading.submissions import Submission, own_lines_in_given_cells, structure_doubts
 
 # From the one that says most about a submission to the one that says least.
 STATUSES = ("unreadable", "needs review", "crashed", "timed out", "graded")
@@ -36,6 +36,8 @@ def grade_submission(
         }
         outcome = attempt(problem_set, task, submission.cells, given, sandbox, patience)
         result["tasks"].append(_task_result(problem_set, task, outcome))
+    if any(task["points"] < task["max_points"] for task in result["tasks"]):
+        doubts += own_lines_in_given_cells(source_cells, submission.cells)
     result["explanations"] = list(_explanations(problem_set, submission.cells))
     found = {task["status"] for task in result["tasks"]} | ({"needs review"} if doubts else set())
     status = next(status for status in STATUSES if status in {*found, "graded"})

@@ -353,8 +353,8 @@ def _as_text(markdown: str) -> str:
     """Return a student's markdown so that no page runs, loads or misses anything through it.
 
     It keeps its looks: a character of no width takes the meaning from HTML, from pictures (nbgrader
-    fails on one that is missing) and from addresses that are scripts.
+    fails on one that is missing) and from links, which can be scripts.
     """
     markdown = re.sub(r"<(?=[a-zA-Z/!?])", "<\u200b", markdown)
     markdown = re.sub(r"!(?=\[)", "!\u200b", markdown)
-    return re.sub(r"(?i)\b(javascript|vbscript|data)(\s*:)", "\\1\u200b\\2", markdown)
+    return re.sub(r"\](?=\s*[(:\[])", "]\u200b", markdown)

@@ -52,7 +52,7 @@ def to_run(source_cells, student_cells, seed: int) -> list[tuple[int, str]]:
     """Return what is executed, as (number of the cell, code).
 
     The teacher's cells come from the source, in front: what the student made of them counts for
-    nothing. The student's follow in their order, with all cells that were added, known or not.
+    nothing. The student's follow in their order, with all cells that were added or copied.
     """
     given = [with_seed(cell["source"], seed) for cell in source_cells if is_given(cell)]
     teachers = {
@@ -60,6 +60,10 @@ def to_run(source_cells, student_cells, seed: int) -> list[tuple[int, str]]:
     }
     run = [(0, source) for source in given]
     for number, cell in enumerate(student_cells, start=1):
-        if cell["cell_type"] == "code" and nbgrader(cell).get("grade_id") not in teachers:
-            run.append((number, cell["source"]))
+        if cell["cell_type"] == "code":
+            name = nbgrader(cell).get("grade_id")
+            if name in teachers:
+                teachers.remove(name)  # a second one is the student's
+            else:
+                run.append((number, cell["source"]))
     return run

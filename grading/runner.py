@@ -3,6 +3,7 @@
 It stands alone, on the standard library and NumPy, since nothing else of `grading` is in there. It
 reads one job from standard input and writes one JSON object a line to where standard output led:
 
+    {"up": true}                                            here we are
     {"start": 3}                                            a cell begins
     {"cell": 3, "error": "SyntaxError: invalid syntax"}     it did not run to its end
     {"cell": 3, "error": "…", "slow": true}                 since it took too long
@@ -17,6 +18,7 @@ its own. So nothing but values is taken from it, and nothing is believed without
 import base64
 import json
 import os
+import re
 import signal
 import sys
 import types
@@ -57,9 +59,9 @@ def decode(coded):
         return [decode(item) for item in coded["list"]]
     if "text" in coded:
         return coded["text"]
-    dtype = np.dtype(str(coded["dtype"]))
-    if dtype.kind not in "biufc":
-        raise ValueError(f"{dtype} is no type of numbers")
+    if not re.fullmatch(r"[<|][biufc]\d\d?", coded["dtype"]):
+        raise ValueError(f"{coded['dtype']!r:.20} is no type of numbers")
+    dtype = np.dtype(coded["dtype"])
     raw = base64.b64decode(coded["data"], validate=True)
     array = np.frombuffer(raw, dtype).reshape([int(n) for n in coded["shape"]]).copy()
     return array if array.ndim else array[()].item() if dtype.itemsize == 8 else array[()]
@@ -140,6 +142,7 @@ def main():
     def say(**line):
         out.write(json.dumps(line) + "\n")
 
+    say(up=True)
     calls = {"__name__": "calls"}
     exec(compile(job["calls"], "calls", "exec"), calls)
     notebook = types.ModuleType("__main__")

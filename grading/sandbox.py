@@ -17,8 +17,10 @@ import sys
 import tempfile
 import time
 import weakref
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from grading.problemset import ROOT
 
 MB = 2**20
 PATIENCE = 5.0  # s, for processes that were told to end
+STARTING = 30.0  # s, for the walls and the interpreter on a machine that has much to do
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Sandbox:
     ----------
     limits : Limits, optional
         What a process may use.
+    hidden : iterable of Path
+        Folders that must not be in sight, beside those of this repository.
     isolation : bool, default True
         False runs without namespaces: the student's code can then read and write what you can.
 
@@ -70,17 +75,23 @@ class Sandbox:
         If the system offers no isolation, or not all of it. What is missing is found by trying.
     """
 
-    def __init__(self, limits: Limits | None = None, isolation: bool = True):
+    def __init__(
+        self, limits: Limits | None = None, isolation: bool = True, hidden: Iterable[Path] = ()
+    ):
         self.limits = limits or Limits()
         self.isolation = isolation
         self._root = tempfile.mkdtemp(prefix="grading-")
         weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
         os.chmod(self._root, 0o755)
-        if isolation and (reason := self._reason_against()):
+        self._put = fonts() if isolation else []
+        if isolation and (reason := self._reason_against(hidden)):
             raise NoIsolationError(reason)
 
     def run(self, job: dict, seconds: float, program: str | None = None) -> Run:
-        """Run the runner on a job, or another program, for `seconds` at most."""
+        """Run the runner on a job, or another program, for `seconds` at most.
+
+        The runner's time begins when it says that it is up.
+        """
         with tempfile.TemporaryFile(dir=self._root) as source:
             source.write(json.dumps(job).encode())
             source.seek(0)
@@ -95,12 +106,13 @@ class Sandbox:
             )
         with process:
             try:
-                return self._listen(process, time.monotonic() + seconds)
+                return self._listen(process, seconds, 0.0 if program else STARTING)
             finally:
                 _end(process, self.isolation)
 
-    def _listen(self, process, deadline: float) -> Run:
+    def _listen(self, process, seconds: float, starting: float) -> Run:
         """Collect what comes until all is said, too much is said, or time is over."""
+        deadline = time.monotonic() + seconds + starting
         heard = {process.stdout: bytearray(), process.stderr: bytearray()}
         with selectors.DefaultSelector() as selector:
             for stream in heard:
@@ -110,6 +122,8 @@ class Sandbox:
                 ready = selector.select(max(0, deadline - time.monotonic()))
                 for key, _ in ready:
                     some = os.read(key.fd, 65536)
+                    if starting and key.fileobj is process.stdout:
+                        deadline, starting = time.monotonic() + seconds, 0.0
                     heard[key.fileobj] += some
                     if not some:
                         selector.unregister(key.fileobj)
@@ -144,6 +158,7 @@ class Sandbox:
                 "see": visible(),
                 "disk": self.limits.disk,
                 "files": self.limits.files,
+                "put": self._put,
                 "environment": _environment(["/course", "/packages"]),
             }
         return [python, "-I", "-S", "-B", enter.__file__, json.dumps(spec)]
@@ -161,13 +176,14 @@ class Sandbox:
             limits["RLIMIT_NPROC"] = 1
         return limits
 
-    def _reason_against(self) -> str:
+    def _reason_against(self, hidden: Iterable[Path]) -> str:
         """Try out whether the walls stand; return what is wrong, or an empty text."""
         if not sys.platform.startswith("linux"):
             return f"{sys.platform} has no namespaces; Linux has"
         secret = Path(self._root, "outside")
         secret.write_text("only this side may read it")
-        job = {"hidden": [str(secret), str(ROOT / "exercises"), str(ROOT / "grading")]}
+        private = [secret, ROOT / "exercises", ROOT / "grading", ROOT / "tests", *hidden]
+        job = {"hidden": [str(path) for path in private]}
         run = self.run(job, seconds=20, program=PROBE)
         said = (run.output + run.errors).decode("utf-8", "replace").strip()
         if run.ended or run.exit_code or said != "walls stand":
@@ -192,6 +208,22 @@ def visible() -> list[tuple[str, str]]:
     return shown + [(f"/dev/{name}",) * 2 for name in ("null", "zero", "random", "urandom")]
 
 
+@cache
+def fonts() -> list[tuple[str, str]]:
+    """Return matplotlib's list of fonts and its place there, or nothing.
+
+    It takes seconds to make, and students import matplotlib, though no exercise needs it.
+    """
+    ask = "import matplotlib.font_manager; print(matplotlib.get_cachedir())"
+    run = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, check=False, env={**os.environ}
+    )
+    if run.returncode:
+        return []
+    found = Path(run.stdout.strip()).glob("fontlist-*.json")
+    return [(str(path), f"/tmp/matplotlib/{path.name}") for path in found]
+
+
 def _environment(path: list[str]) -> dict:
     """Return all that the student's process learns from its environment."""
     threads = ("OMP", "OPENBLAS", "MKL", "VECLIB", "BLIS")
@@ -201,6 +233,7 @@ def _environment(path: list[str]) -> dict:
         "PYTHONUTF8": "1",
         "HOME": "/tmp",
         "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp/matplotlib",
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }
 
@@ -240,6 +273,11 @@ def call(name, *arguments):
         raise OSError(ctypes.get_errno(), name)
 
 
+def send():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.sendto(b"", ("127.0.0.1", 9))
+
+
 import numpy as np
 import gradnb
 
@@ -260,8 +298,7 @@ must_fail("it can keep messages", lambda: call("msgget", 1, 0o1600))
 must_fail("it can keep semaphores", lambda: call("semget", 1, 1, 0o1600))
 must_fail("it has more memory than it should", lambda: np.empty(4 * 2**30, dtype=np.uint8))
 must_fail("it can raise its limits", lambda: call("prlimit", 0, 9, b"\\xff" * 16, None))
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-must_fail("it has a network", lambda: udp.sendto(b"", ("127.0.0.1", 9)))
+must_fail("it has a network", send)
 if os.getuid() == 0:
     open_doors.append("it is root")
 if len(os.listdir("/proc") if os.path.isdir("/proc") else []):

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grading.notebook import SEED_LINE, is_explanation, is_solution, nbgrader
+from grading.notebook import SEED_LINE, is_check, is_explanation, is_given, is_solution, nbgrader
 
 MAX_BYTES = 20 * 2**20
+MAX_NUMBER = 2000  # of cells
+DEFINES = re.compile(r"(?:async\s+)?(?:def|class|import|from)\b|@|[^\W\d]\w*\s*(?:,|=(?!=)|:)")
 # What systems and programs leave in a folder; anything else is somebody's submission.
 LEFT_OUT = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git", ".gitignore", ".gitkeep"}
 LEFT_OUT |= {".DS_Store", "Thumbs.db", "desktop.ini", ".nbgrader.log"}
@@ -148,6 +151,9 @@ def _cells(raw: bytes) -> Iterator[dict]:
         raise UnreadableError("its format is from before 2015; open it in Jupyter and save it")
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise UnreadableError("it is JSON, but no notebook: it has no list of cells")
+    if len(notebook["cells"]) > MAX_NUMBER:
+        number = f"{len(notebook['cells']):,} cells, at most {MAX_NUMBER:,} are read"
+        raise UnreadableError(f"it has {number}")
     for number, cell in enumerate(notebook["cells"], start=1):
         if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
             raise UnreadableError(f"cell {number} is no cell")
@@ -181,3 +187,21 @@ def structure_doubts(source_cells, cells, seed: int) -> Iterator[str]:
     seeds = {int(n) for cell in cells for n in SEED_LINE.findall(cell["source"])}
     if seeds and seed not in seeds:
         yield f"its SEED is {min(seeds)}, this student's is {seed}"
+
+
+def own_lines_in_given_cells(source_cells, cells) -> Iterator[str]:
+    """Yield the cells of the teacher's into which a student wrote definitions.
+
+    They are not run, so points may be lost that are due.
+    """
+    teachers = {
+        nbgrader(cell)["grade_id"]: set(cell["source"].splitlines())
+        for cell in source_cells
+        if is_given(cell) or is_check(cell)
+    }
+    for cell in cells:
+        name = nbgrader(cell).get("grade_id")
+        if cell["cell_type"] == "code" and name in teachers:
+            own = set(cell["source"].splitlines()) - teachers[name]
+            if any(DEFINES.match(line) and not SEED_LINE.match(line) for line in own):
+                yield f"the cell “{name}” is the teacher's, and what was written into it is not run"

@@ -147,7 +147,7 @@ def easy_data(cells):
         (without_metadata, "needs review", 5, "“double” is missing"),
         (doubled, "needs review", 2, "“double” is there 2 times"),
         (without_answer, "needs review", 3, "“mean” is missing"),
-        (easy_data, "graded", 3, ""),
+        (easy_data, "needs review", 3, "“setup” is the teacher's"),
     ],
 )
 def test_cells_that_are_gone_or_double_are_for_a_person(mini, inbox, change, status, score, note):

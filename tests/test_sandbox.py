@@ -15,6 +15,7 @@ from grading import enter, runner, sandbox
 from grading.sandbox import Limits, NoIsolationError, Sandbox
 
 ROOT = Path(__file__).parents[1]
+ENTER = enter.__file__
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,10 @@ def test_it_reads_its_job(walls):
         "open('/tmp/a', 'wb').write(bytes(40 * 2**20))",
         "import pathlib; [pathlib.Path(f'/tmp/{i}').touch() for i in range(2000)]",
         "import os; [os.open('/dev/null', 0) for _ in range(200)]",
+        "import socket; socket.socket(socket.AF_VSOCK)",
+        "import socket; socket.socket(socket.AF_UNIX)",
+        "import ctypes as c; c.CDLL(None).syscall(425, 1, 0) + 1 or 1 / 0  # io_uring_setup",
+        "import ctypes as c; c.CDLL(None).ptrace(0, 0, 0, 0) + 1 or 1 / 0",
         "import grading",
         "import checks",
     ],
@@ -111,7 +116,7 @@ def test_it_sees_no_solutions(walls):
 
 def test_each_run_starts_anew(walls):
     inside(walls, "open('/tmp/left', 'w').write('x')")
-    assert inside(walls, "import os; print(os.listdir('/tmp'))").output == b"[]\n"
+    assert b"left" not in inside(walls, "import os; print('in', os.listdir('/tmp'))").output
 
 
 def test_time_ends_it(walls):
@@ -221,7 +226,6 @@ def test_the_trial_finds_an_open_door(walls, door, monkeypatch):
 
 WALLS = {
     "namespaces of users": ('"user": 0x10000000,', ""),
-    "a network of its own": ('    "net": 0x40000000,\n', ""),
     "read-only mounts": (
         "        read_only(inside, devices",
         "        (lambda *a, **k: 0)(inside, devices",
@@ -238,14 +242,33 @@ WALLS = {
 @pytest.mark.parametrize("wall", WALLS)
 def test_the_trial_finds_a_wall_that_is_gone(walls, wall, monkeypatch, tmp_path):
     """Each wall is taken out of a copy of what builds them."""
-    there, gone = WALLS[wall]
-    source = Path(enter.__file__).read_text(encoding="utf-8")
-    assert there in source
-    weak = tmp_path / "enter.py"
-    weak.write_text(source.replace(there, gone), encoding="utf-8")
-    monkeypatch.setattr(enter, "__file__", str(weak))
+    without(monkeypatch, tmp_path, [WALLS[wall]])
     with pytest.raises(NoIsolationError):
         Sandbox()
+
+
+def test_the_trial_finds_a_network(walls, monkeypatch, tmp_path):
+    """Two walls are around it: a network of its own, with nobody in it, and no sockets."""
+    namespace, sockets = ('    "net": 0x40000000,\n', ""), ("    filter_calls()\n", "")
+    without(monkeypatch, tmp_path, [namespace])
+    assert inside(Sandbox(), "import socket; socket.socket()").exit_code == 1
+    without(monkeypatch, tmp_path, [sockets])
+    program = "import socket; s = socket.socket(); s.settimeout(1); s.connect(('127.0.0.1', 9))"
+    assert b"unreachable" in inside(Sandbox(), program).errors
+    without(monkeypatch, tmp_path, [namespace, sockets])
+    with pytest.raises(NoIsolationError, match="it has a network"):
+        Sandbox()
+
+
+def without(monkeypatch, folder, parts):
+    """Build the walls from a copy of `enter.py` that lacks some parts."""
+    source = Path(ENTER).read_text(encoding="utf-8")
+    for there, instead in parts:
+        assert there in source
+        source = source.replace(there, instead)
+    weak = folder / "enter.py"
+    weak.write_text(source, encoding="utf-8")
+    monkeypatch.setattr(enter, "__file__", str(weak))
 
 
 def test_other_systems_are_refused(monkeypatch):
@@ -299,9 +322,9 @@ def test_what_is_ipythons_is_left_out(walls):
 
 def test_a_part_that_fails_costs_only_itself(walls):
     calls = "def t(s, g):\n    yield 'a', lambda: s.missing\n    yield 'b', lambda: g['n'] + 1"
-    lines = said(walls, [], calls, n=4)
-    assert lines[1] == {"part": "a", "error": "NameError: your notebook does not define `missing`"}
-    assert runner.decode(lines[2]["value"]) == 5
+    failed, got, _ = said(walls, [], calls, n=4)[2:]
+    assert failed == {"part": "a", "error": "NameError: your notebook does not define `missing`"}
+    assert runner.decode(got["value"]) == 5
 
 
 def test_a_slow_cell_is_stopped(walls):
