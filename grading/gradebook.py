@@ -232,7 +232,7 @@ def _export_one(
     }
     for grade in notebook.grades:
         part = outcome.get(grade.name, {})
-        grade.auto_score = part.get("points")
+        grade.auto_score = _by_grader(part)
         if grade.manual_score is None:
             graded = part.get("status", "graded") == "graded"
             grade.needs_manual_grade = grade.auto_score is None or not graded
@@ -250,6 +250,13 @@ def _export_one(
         write_bytes(Path(folder, name), submission.raw)
     write_text(shown_at, shown)
     return notes
+
+
+def _by_grader(part: dict) -> float | None:
+    """Return the points that the grader gave, also where a person has overruled them since."""
+    if "checks" in part:
+        return sum(check["points"] for check in part["checks"])
+    return part.get("points")
 
 
 def _status_of(part: dict) -> str:
@@ -313,7 +320,7 @@ def _feedback(task: dict | None) -> Iterator[str]:
     if task is None:
         yield "This task was not graded.\n"
         return
-    lines = [f"{task['points']:g} of {task['max_points']:g} points"]
+    lines = [f"{_by_grader(task):g} of {task['max_points']:g} points"]
     if task["status"] != "graded":
         lines.append(_status_of(task))
     for check in task["checks"]:

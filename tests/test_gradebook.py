@@ -17,7 +17,7 @@ import small_set
 from bs4 import BeautifulSoup
 
 from grading import gradebook
-from grading.batch import grade
+from grading.batch import grade, with_points
 from grading.release import release
 
 pytest.importorskip(
@@ -253,6 +253,22 @@ def test_points_given_by_hand_stay_and_come_back(own_course, graded, problem_set
     }
     nbgrader(own_course, "export", "--to", "table.csv")
     assert "ana,,,,5.5,0.0,5.5,6.0" in (own_course / "table.csv").read_text(encoding="utf-8")
+
+
+def test_points_that_overrule_the_grader_leave_its_own_in_the_book(own_course, graded, problem_set):
+    folder, results = graded
+    by_hand(own_course, "ana", "double-check", 1, "Not so fast.")
+    before = state(own_course)
+    merged = with_points(
+        copy.deepcopy(list(results.values())), gradebook.manual_points(own_course, problem_set)
+    )
+    (ana,) = (result for result in merged if result["student"] == "ana")
+    assert (ana["tasks"][0]["points"], ana["score"]) == (1, 2)
+    assert gradebook.export(problem_set, merged, own_course, folder / "submissions") == []
+    assert state(own_course) == before
+    double = grades(own_course, "ana")["double-check"]
+    assert (double["auto_score"], double["manual_score"]) == (3, 1)
+    assert not double["needs_manual_grade"]
 
 
 def test_points_for_what_has_changed_are_kept_and_asked_for_again(own_course, graded, problem_set):
