@@ -41,7 +41,11 @@ def grade_submission(
     result["explanations"] = list(_explanations(problem_set, submission.cells))
     found = {task["status"] for task in result["tasks"]} | ({"needs review"} if doubts else set())
     status = next(status for status in STATUSES if status in {*found, "graded"})
-    notes = [f"{task['name']}: {task['note']}" for task in result["tasks"] if task["note"]]
+    said = {}  # what is the same of several tasks is said once
+    for task in result["tasks"]:
+        if task["note"]:
+            said.setdefault(task["note"], []).append(task["name"])
+    notes = [f"{', '.join(names)}: {note}" for note, names in said.items()]
     return _finished(result, problem_set, status, [*doubts, *notes])
 
 
