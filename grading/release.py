@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
 import os
 import re
 import tempfile
@@ -364,7 +365,9 @@ def private_lines(problem_set: ProblemSet, public: str = "") -> dict[str, str]:
             # Fewer words are a task's name, or nbgrader's own stub.
             if len(re.findall(r"\w+", line)) > 2:
                 private.append(line)
-    outside = "\n".join(map(squeezed, outside.splitlines()))
+    # A line of the answers may be a string that quotes a public line, as the notebook's file does.
+    quoted = (json.dumps(f"{line}\n", ensure_ascii=False) for line in outside.splitlines())
+    outside = "\n".join(map(squeezed, [*outside.splitlines(), *quoted]))
     return {
         form: line.strip()
         for line in private
