@@ -75,7 +75,13 @@ def export(
             student = result["student"]
             try:
                 said = _export_one(
-                    gradebook, course, problem_set, released, result, submissions.get(student)
+                    gradebook,
+                    course,
+                    problem_set,
+                    released,
+                    result,
+                    submissions.get(student),
+                    Path(submissions_folder),
                 )
                 notes += [f"{student}: {note}" for note in said]
             except Exception as error:
@@ -204,7 +210,13 @@ def _save_cells(course, problem_set: ProblemSet) -> None:
 
 
 def _export_one(
-    gradebook, course, problem_set, released, result, submission: Submission | None
+    gradebook,
+    course,
+    problem_set,
+    released,
+    result,
+    submission: Submission | None,
+    submissions_folder: Path,
 ) -> list[str]:
     """Export one result; return what a person should know of it."""
     notes = []
@@ -246,8 +258,10 @@ def _export_one(
 
     # The files come last: should this be ended here, the next run finds them old and starts over.
     if submission is not None and submission.raw:
-        folder = course.format_path(course.submitted_directory, id, problem_set.name)
-        write_bytes(Path(folder, name), submission.raw)
+        folder = Path(course.format_path(course.submitted_directory, id, problem_set.name))
+        # Beside the others, a copy by another name would be one student more to the next run.
+        if id == student or folder.parents[1].resolve() != submissions_folder.resolve():
+            write_bytes(folder / name, submission.raw)
     write_text(shown_at, shown)
     return notes
 

@@ -215,6 +215,25 @@ def test_what_was_handed_in_is_kept_as_it_came(course, graded):
             assert hashlib.sha256(path.read_bytes()).hexdigest() == result["digest"]
 
 
+def test_what_nbgrader_collected_is_no_student_more_when_graded_again(problem_set, tmp_path):
+    """A name that nbgrader cannot have leaves no copy beside it under another one."""
+    submitted = tmp_path / "course" / "submitted"
+    for student in ("ana", "Zoë M"):
+        path = submitted / student / small_set.NAME / f"{small_set.NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(release(problem_set), path)
+    for _ in range(2):
+        results = grade(
+            problem_set,
+            submitted,
+            tmp_path / "graded",
+            isolation=False,
+            course=tmp_path / "course",
+        )
+        assert [result["student"] for result in results] == ["Zoë M", "ana"]
+    assert sorted(path.name for path in submitted.iterdir()) == ["Zoë M", "ana"]
+
+
 def test_a_second_export_changes_nothing(course, graded, problem_set):
     before = state(course)
     assert export(problem_set, graded, course) == []
