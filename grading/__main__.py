@@ -30,7 +30,12 @@ def main(arguments=None):
             "--no-isolation it is run all the same: then it can read the solutions and change\n"
             "your files, so do that only with code that you have read."
         )
-    except (ValueError, RuntimeError, OSError, ImportError) as error:
+    except KeyboardInterrupt:
+        goes_on = " What was graded is kept; the same command goes on from there."
+        sys.exit(f"\nStopped.{goes_on * (options.run is _grade)}")
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}" if error.filename else f"{error}")
+    except (ValueError, RuntimeError, ImportError) as error:
         sys.exit(f"{error}")
 
 

@@ -18,6 +18,8 @@ def make(path: Path) -> None:
     path = path.resolve()
     if path.is_relative_to(ROOT):
         raise ValueError(f"keep the secret out of the repository: {path} is inside {ROOT}")
+    if path.exists():
+        raise ValueError(f"{path} is there already and stays as it is; a course needs one secret")
     write_new(path)
 
 

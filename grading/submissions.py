@@ -56,6 +56,10 @@ class Submission:
     doubts: list = field(default_factory=list)
 
 
+# What is handed in by mistake under a notebook's name, by its first bytes.
+FORMATS = {b"PK\x03\x04": "a zip", b"%PDF": "a PDF", b"\x1f\x8b": "a gzip", b"<": "a page of HTML"}
+
+
 class UnreadableError(ValueError):
     """What was handed in is no notebook."""
 
@@ -143,6 +147,9 @@ def _cells(raw: bytes) -> Iterator[dict]:
     """Yield what counts of each cell."""
     if not raw.strip():
         raise UnreadableError("the file is empty")
+    for begin, what in FORMATS.items():
+        if raw.startswith(begin):
+            raise UnreadableError(f"it is {what}, whatever its name says, and no notebook")
     try:
         notebook = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
