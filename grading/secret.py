@@ -19,7 +19,7 @@ def make(path: Path) -> None:
     if path.is_relative_to(ROOT):
         raise ValueError(f"keep the secret out of the repository: {path} is inside {ROOT}")
     if path.exists():
-        raise ValueError(f"{path} is there already and stays as it is; a course needs one secret")
+        raise FileExistsError(f"{path} is there already and stays as it is")
     write_new(path)
 
 

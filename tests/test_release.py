@@ -475,7 +475,7 @@ def test_what_a_release_holds_is_read_once_more(problem_set, monkeypatch):
 
 
 def test_an_answer_may_quote_a_line_that_students_get(problem_set):
-    """As in ``"def double(x):\\n"`` above the string of the next line."""
+    r"""As in ``"def double(x):\n"`` above the string of the next line."""
     path = problem_set.exercises / "answers" / f"{problem_set.name}.py"
     quoted = 'HEAD = (\n    "# Problem set 0: a small one\\n"\n    "why = 1\\n"\n)\n'
     path.write_text(path.read_text(encoding="utf-8") + quoted, encoding="utf-8")
