@@ -130,7 +130,8 @@ def write_points(results, out: Path) -> None:
         who = {"student": result["student"], "task": part["name"]}
         key[letters] = {**who, "max_points": part["max_points"], "current": True}
     table.write(Path(out) / KEY, json.dumps(key, indent=1), durable=True)
-    table.write(path, table.text_of(rows), durable=True)
+    # By this mark Excel knows UTF-8; without it, comments come back with other letters.
+    table.write(path, "\ufeff" + table.text_of(rows), durable=True)
 
 
 def _key(folder: Path) -> dict:

@@ -93,7 +93,7 @@ def result(student="ana", *, status="graded", note="", tasks=None, texts=None, f
 
 
 def rows(path):
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -633,6 +633,9 @@ def test_the_table_is_read_as_spreadsheets_save_it(tmp_path, encoding, delimiter
     path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
     values = read_points(path).values()
     assert sorted(values) == [(0, "schön"), (2, "schön"), (2.5, "schön")]
+    explanations.write_points(class_of_three(), tmp_path)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf"), "or Excel takes ö for two letters"
+    assert sorted(read_points(path).values()) == sorted(values)
 
 
 @pytest.mark.parametrize(
