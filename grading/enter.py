@@ -51,10 +51,11 @@ SYS_MOUNT_SETATTR = 442  # the same on every processor; the other is not
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 
 # By processor: its number (<linux/audit.h>), and those of socket, ptrace, add_key, request_key,
-# keyctl, perf_event_open, bpf, userfaultfd and the three of io_uring.
+# keyctl, perf_event_open, bpf, userfaultfd, the three of io_uring, and memfd_create and
+# memfd_secret, whose files are memory beside the limit.
 REFUSED = {
-    "x86_64": (0xC000003E, [41, 101, 248, 249, 250, 298, 321, 323, 425, 426, 427]),
-    "aarch64": (0xC00000B7, [198, 117, 217, 218, 219, 241, 280, 282, 425, 426, 427]),
+    "x86_64": (0xC000003E, [41, 101, 248, 249, 250, 298, 321, 323, 425, 426, 427, 319, 447]),
+    "aarch64": (0xC00000B7, [198, 117, 217, 218, 219, 241, 280, 282, 425, 426, 427, 279, 447]),
 }
 # What would hold memory that belongs to no process: none of it, in this namespace.
 NOT_SHARED = {

@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import mini_set
+import numpy as np
 import pytest
 
-from grading import batch, secret
+from grading import Check, batch, runner, secret
 from grading.__main__ import main
+from grading.attempt import Got, failure, listen
 from grading.batch import grade
 from grading.problemset import ProblemSet
 from grading.sandbox import NoIsolationError, Sandbox
@@ -371,6 +373,36 @@ def test_the_answers_that_a_set_ships_are_told_apart(mini):
     assert kinds["double", "solution"] == kinds["double", "right"] == frozenset()
     assert kinds["double", "stub"] == {"value", "shape"}
     assert kinds["double", "wrong"] == {"shape"}
+
+
+# --- what is heard
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"start": null}\n' * 30_000,
+        b'{"part": "x", "value": {"dtype": "<f8", "shape": [1000000000, 0], "data": ""}}\n',
+    ],
+    ids=["many lines", "an axis without end"],
+)
+def test_what_would_cost_this_side_long_is_not_taken(line):
+    heard = listen(b'{"up": true}\n' + line)
+    assert heard.forged
+    assert not heard.values
+
+
+def test_empty_arrays_come_through():
+    empty = np.zeros((0, 784))
+    assert runner.decode(runner.encode(empty)).shape == (0, 784)
+
+
+def test_a_value_that_is_nested_deep_only_fails():
+    deep, other = [], []
+    for _ in range(100_000):
+        deep, other = [deep], [other]
+    check = Check("deep", 1, "It is a list.", lambda given, got: got["x"] == other)
+    assert "another form" in failure(check, {}, Got({"x": deep}, {}, ""))
 
 
 # --- the command

@@ -67,6 +67,8 @@ def test_it_reads_its_job(walls):
         "import socket; socket.socket(socket.AF_VSOCK)",
         "import socket; socket.socket(socket.AF_UNIX)",
         "import ctypes as c; c.CDLL(None).syscall(425, 1, 0) + 1 or 1 / 0  # io_uring_setup",
+        "import os; os.memfd_create('memory that counts for nobody')",
+        "import ctypes as c; c.CDLL(None).syscall(447, 0) + 1 or 1 / 0  # memfd_secret",
         "import ctypes as c; c.CDLL(None).ptrace(0, 0, 0, 0) + 1 or 1 / 0",
         "import grading",
         "import checks",
