@@ -30,6 +30,9 @@ def main(arguments=None):
             "--no-isolation it is run all the same: then it can read the solutions and change\n"
             "your files, so do that only with code that you have read."
         )
+    except KeyboardInterrupt:
+        print("\nStopped. What was done is kept; the same command goes on there.", file=sys.stderr)
+        return 130
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         sys.exit(f"{error}")
 

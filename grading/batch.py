@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,14 +114,15 @@ def grade(
             sandbox = Sandbox(isolation=isolation, hidden=[folder, out]) if todo else None
             finished = graded_here(problem_set, todo, secret, jobs, sandbox)
         done = len(results)
-        for work, result in finished:
-            result["key"] = work.key
-            if not result.pop("failed_here", False):  # so that it is tried again
-                text = json.dumps(result, ensure_ascii=False, indent=1)
-                table.write(result_path(out, result["student"]), text, durable=True)
-            results[result["student"]] = result
-            done += 1
-            progress(done, len(submissions), result)
+        with closing(finished):  # or all that waits would be graded before an error is told
+            for work, result in finished:
+                result["key"] = work.key
+                if not result.pop("failed_here", False):  # so that it is tried again
+                    text = json.dumps(result, ensure_ascii=False, indent=1)
+                    table.write(result_path(out, result["student"]), text, durable=True)
+                results[result["student"]] = result
+                done += 1
+                progress(done, len(submissions), result)
         results = [results[submission.student] for submission in submissions]
         results = explanations.merge_points(results, out)
         if course:
@@ -137,7 +138,10 @@ def grade(
 def graded_here(
     problem_set: ProblemSet, todo: list[Work], secret: bytes, jobs: int | None, sandbox: Sandbox
 ) -> Iterator[tuple[Work, dict]]:
-    """Grade on this machine; yield each piece of work with its result as it is done."""
+    """Grade on this machine; yield each piece of work with its result as it is done.
+
+    Closing it early ends what is being graded, and begins nothing else.
+    """
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         futures = {
             pool.submit(graded, problem_set, work.submission, work.seed, sandbox, secret): work
@@ -147,6 +151,8 @@ def graded_here(
             for future in as_completed(futures):
                 yield futures[future], future.result()
         finally:
+            if sandbox:
+                sandbox.stop()
             pool.shutdown(wait=True, cancel_futures=True)
 
 

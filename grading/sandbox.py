@@ -80,6 +80,9 @@ class Sandbox:
     ):
         self.limits = limits or Limits()
         self.isolation = isolation
+        self._stopped, stop = os.pipe()  # whoever waits for a run sees when this is closed
+        self._stop = weakref.finalize(self, os.close, stop)
+        weakref.finalize(self, os.close, self._stopped)
         self._root = tempfile.mkdtemp(prefix="grading-")
         weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
         os.chmod(self._root, 0o755)
@@ -87,10 +90,19 @@ class Sandbox:
         if isolation and (reason := self._reason_against(hidden)):
             raise NoIsolationError(reason)
 
+    def stop(self) -> None:
+        """End all runs at once, those to come as well."""
+        self._stop()
+
     def run(self, job: dict, seconds: float, program: str | None = None) -> Run:
         """Run the runner on a job, or another program, for `seconds` at most.
 
         The runner's time begins when it says that it is up.
+
+        Raises
+        ------
+        Stopped
+            If `stop` has been called, before or meanwhile.
         """
         with tempfile.TemporaryFile(dir=self._root) as source:
             source.write(json.dumps(job).encode())
@@ -115,12 +127,14 @@ class Sandbox:
         deadline = time.monotonic() + seconds + starting
         heard = {process.stdout: bytearray(), process.stderr: bytearray()}
         with selectors.DefaultSelector() as selector:
-            for stream in heard:
+            for stream in (*heard, self._stopped):
                 selector.register(stream, selectors.EVENT_READ)
             ended = ""
-            while selector.get_map() and not ended:
+            while len(selector.get_map()) > 1 and not ended:
                 ready = selector.select(max(0, deadline - time.monotonic()))
                 for key, _ in ready:
+                    if key.fileobj not in heard:
+                        raise Stopped
                     some = os.read(key.fd, 65536)
                     if starting and key.fileobj is process.stdout:
                         deadline, starting = time.monotonic() + seconds, 0.0
@@ -137,8 +151,9 @@ class Sandbox:
             except subprocess.TimeoutExpired:
                 ended = "time"
         code = process.poll() or 0
+        code = code if code >= 0 else 128 - code  # a signal, told as `enter.py` tells it
         if not ended and code:
-            ended = "time" if code == 128 + signal.SIGXCPU else "crash"
+            ended = "crash"
         output, errors = (bytes(heard[stream]) for stream in (process.stdout, process.stderr))
         return Run(output[: self.limits.output], errors[-4000:], ended, code)
 
@@ -165,7 +180,7 @@ class Sandbox:
 
     def _kernel_limits(self, seconds: float) -> dict:
         limits = {
-            "RLIMIT_CPU": int(seconds) + 1,
+            "RLIMIT_CPU": int(seconds) + 3,  # with the start, which `seconds` do not count
             "RLIMIT_NOFILE": self.limits.open_files,
             "RLIMIT_FSIZE": self.limits.disk,
             "RLIMIT_CORE": 0,
@@ -182,6 +197,11 @@ class Sandbox:
             return f"{sys.platform} has no namespaces; Linux has"
         secret = Path(self._root, "outside")
         secret.write_text("only this side may read it")
+        if os.getuid() == 0 and (closed := [path for path in _shown_files() if not _for_all(path)]):
+            return (
+                f"its users are others than root, who may not read {closed[0]}; "
+                f"`chmod -R go+rX` lets them"
+            )
         private = [secret, ROOT / "exercises", ROOT / "grading", ROOT / "tests", *hidden]
         job = {"hidden": [str(path) for path in private]}
         run = self.run(job, seconds=20, program=PROBE)
@@ -195,6 +215,10 @@ class NoIsolationError(RuntimeError):
     """The system does not keep a student's code apart."""
 
 
+class Stopped(BaseException):
+    """Raised in what waits for a run when all runs are to end; no failure of anybody's."""
+
+
 def visible() -> list[tuple[str, str]]:
     """Return the folders and files that the sandbox shows, as (here, there)."""
     base = os.path.realpath(sys.base_prefix)
@@ -206,6 +230,18 @@ def visible() -> list[tuple[str, str]]:
     shown.append((str(ROOT / "gradnb"), "/course/gradnb"))
     shown.append((str(Path(runner.__file__)), "/runner.py"))
     return shown + [(f"/dev/{name}",) * 2 for name in ("null", "zero", "random", "urandom")]
+
+
+def _shown_files() -> list[Path]:
+    """Return what every run reads first, of all that is shown."""
+    package = ROOT / "gradnb"
+    return [package, package / "__init__.py", Path(runner.__file__), Path(np.__file__)]
+
+
+def _for_all(path: Path) -> bool:
+    """Say whether everybody may read a file, or look into a folder."""
+    wanted = 0o005 if path.is_dir() else 0o004
+    return path.stat().st_mode & wanted == wanted
 
 
 @cache

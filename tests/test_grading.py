@@ -284,6 +284,40 @@ def test_our_own_failure_costs_nobody_points(mini, inbox, monkeypatch, capsys):
     assert graded(mini, inbox)["ana"]["score"] == 5
 
 
+def test_an_error_of_ours_waits_for_no_other_submission(mini, inbox, monkeypatch):
+    """Such as a full disk: nothing more can be kept, so nothing more is begun."""
+    begun = []
+
+    def slowly(problem_set, submission, *rest):
+        begun.append(submission.student)
+        time.sleep(0.1)
+        return {"student": submission.student, "status": "graded"}
+
+    def full(path, text, durable=False):
+        raise OSError(28, "No space left on device")
+
+    for n in range(20):
+        hand_in(inbox, mini, f"s{n:02}")
+    monkeypatch.setattr(batch, "graded", slowly)
+    monkeypatch.setattr(batch, "refuse_another_set", lambda *a: None)
+    monkeypatch.setattr(batch.table, "write", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        graded(mini, inbox)
+    before = len(begun)
+    time.sleep(0.5)
+    assert len(begun) == before < 20
+    assert raised.tb  # which keeps what was being done from being forgotten, as a traceback does
+
+
+def test_ctrl_c_is_told_in_a_line(monkeypatch, tmp_path, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grading.__main__.grade", interrupted)
+    assert main(["grade", "ps1_backprop", str(tmp_path), "--out", str(tmp_path / "out")]) == 130
+    assert "goes on there" in capsys.readouterr().err
+
+
 RUN = """
 import sys
 from pathlib import Path

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from grading import enter, runner, sandbox
-from grading.sandbox import Limits, NoIsolationError, Sandbox
+from grading.sandbox import Limits, NoIsolationError, Sandbox, Stopped
 
 ROOT = Path(__file__).parents[1]
 ENTER = enter.__file__
@@ -131,6 +132,27 @@ def test_time_ends_it(walls):
         run = inside(walls, program, seconds=1)
         assert run.ended == "time"
     assert time.monotonic() - began < 6
+
+
+def test_a_limit_of_the_kernel_is_reached_later_than_that_of_time(walls):
+    """Else a loop without end would be told as a crash where the start took long."""
+    assert walls._kernel_limits(6.9)["RLIMIT_CPU"] > 6.9 + 2
+
+
+def test_all_can_be_ended_at_once():
+    try:
+        walls = Sandbox()
+    except NoIsolationError as error:
+        pytest.skip(f"no isolation here: {error}")
+    began = time.monotonic()
+    threading.Timer(0.5, walls.stop).start()
+    marker = f"stopped-{os.getpid()}"
+    for _ in range(2):  # the second does not begin
+        with pytest.raises(Stopped):
+            inside(walls, f"import time; x = '{marker}'; time.sleep(60)", seconds=60)
+    assert time.monotonic() - began < 20
+    assert not running(marker)
+    walls.stop()
 
 
 def test_what_was_said_before_the_end_of_time_stays(walls):
@@ -273,6 +295,19 @@ def without(monkeypatch, folder, parts):
     monkeypatch.setattr(enter, "__file__", str(weak))
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs students' code as somebody else")
+def test_what_nobody_may_read_is_named(walls, monkeypatch, tmp_path):
+    """As in a checkout made under umask 077."""
+    (tmp_path / "gradnb").mkdir()
+    (tmp_path / "gradnb" / "__init__.py").touch(0o600)
+    monkeypatch.setattr(sandbox, "ROOT", tmp_path)
+    with pytest.raises(NoIsolationError, match=r"__init__.py; `chmod -R go.rX` lets them"):
+        Sandbox()
+    (tmp_path / "gradnb").chmod(0o700)
+    with pytest.raises(NoIsolationError, match=r"may not read .*gradnb; `chmod"):
+        Sandbox()
+
+
 def test_other_systems_are_refused(monkeypatch):
     monkeypatch.setattr(sandbox.sys, "platform", "darwin")
     with pytest.raises(NoIsolationError, match="darwin has no namespaces"):
@@ -283,6 +318,8 @@ def test_without_isolation_the_limits_stay():
     free = Sandbox(Limits(memory=2**30), isolation=False)
     assert b"MemoryError" in inside(free, "x = bytearray(2 * 2**30)").errors
     assert inside(free, "while True: pass", seconds=1).ended == "time"
+    killed = inside(free, "import os; os.kill(os.getpid(), 9)")
+    assert (killed.ended, killed.exit_code) == ("crash", 128 + signal.SIGKILL)
     program = "import subprocess, sys; subprocess.Popen(['sleep', '61.25']).wait()"
     assert inside(free, program, seconds=1).ended == "time"
     time.sleep(0.2)
