@@ -6,7 +6,6 @@ on where it stood; a submission, a check or a secret that has changed is graded 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,7 +22,7 @@ from grading.filenames import lone_stem
 from grading.grade import failed_here, grade_submission, with_score
 from grading.pages import write_pages
 from grading.problemset import ROOT, ProblemSet
-from grading.sandbox import Sandbox
+from grading.sandbox import ON_WINDOWS, NoIsolationError, Sandbox
 from grading.submissions import Submission, find
 
 
@@ -177,6 +176,10 @@ def with_points(results: list[dict], given: dict) -> list[dict]:
 @contextmanager
 def alone_in(out: Path):
     """Hold the results folder, so that no other run writes into it; the system lets go of it."""
+    try:
+        import fcntl
+    except ImportError:
+        raise NoIsolationError(ON_WINDOWS) from None
     (out / "results").mkdir(parents=True, exist_ok=True)
     with open(out / ".lock", "a") as lock:
         try:

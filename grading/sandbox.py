@@ -1,8 +1,8 @@
 """Run a student's code where it can do no harm, and take no more than bytes from it.
 
 `Sandbox` prepares what all runs share; `run` runs one job. On Linux every run has namespaces of its
-own (`enter.py` says what that means). Elsewhere there is only a process with what limits the system
-has, which `Sandbox` refuses unless told ``isolation=False``.
+own (`enter.py` says what that means). On another Unix there is only a process with what limits the
+system has, which `Sandbox` refuses unless told ``isolation=False``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from grading import enter, runner
+from grading import runner
 from grading.problemset import ROOT
 
+ENTER = Path(__file__).with_name("enter.py")  # not imported: Windows lacks what it needs
 MB = 2**20
 PATIENCE = 5.0  # s, for processes that were told to end
+ON_WINDOWS = "Windows has none of what it takes, with or without --no-isolation"
 STARTING = 30.0  # s, for the walls and the interpreter on a machine that has much to do
 
 
@@ -73,11 +75,14 @@ class Sandbox:
     ------
     NoIsolationError
         If the system offers no isolation, or not all of it. What is missing is found by trying.
+        On Windows always.
     """
 
     def __init__(
         self, limits: Limits | None = None, isolation: bool = True, hidden: Iterable[Path] = ()
     ):
+        if sys.platform == "win32":
+            raise NoIsolationError(ON_WINDOWS)
         self.limits = limits or Limits()
         self.isolation = isolation
         self._stopped, stop = os.pipe()  # whoever waits for a run sees when this is closed
@@ -161,8 +166,6 @@ class Sandbox:
         """Return the command line of the process that locks itself up."""
         python = os.path.realpath(sys.executable)
         command = [python, "-S", "-B", *(["-c", program] if program else [runner.__file__])]
-        if sys.platform == "win32":
-            return command
         spec = {"root": None, "command": command, "environment": _environment(sys.path)}
         spec["limits"] = self._kernel_limits(seconds)
         if self.isolation:
@@ -176,7 +179,7 @@ class Sandbox:
                 "put": self._put,
                 "environment": _environment(["/course", "/packages"]),
             }
-        return [python, "-I", "-S", "-B", enter.__file__, json.dumps(spec)]
+        return [python, "-I", "-S", "-B", str(ENTER), json.dumps(spec)]
 
     def _kernel_limits(self, seconds: float) -> dict:
         limits = {
@@ -199,8 +202,8 @@ class Sandbox:
         secret.write_text("only this side may read it")
         if os.getuid() == 0 and (closed := [path for path in _shown_files() if not _for_all(path)]):
             return (
-                f"its users are others than root, who may not read {closed[0]}; "
-                f"`chmod -R go+rX` lets them"
+                f"it would run as nobody, who may not read {closed[0]} "
+                "(`chmod -R go+rX` on the checkout and its .venv changes that)"
             )
         private = [secret, ROOT / "exercises", ROOT / "grading", ROOT / "tests", *hidden]
         job = {"hidden": [str(path) for path in private]}
@@ -284,7 +287,7 @@ def _end(process, isolated: bool) -> None:
             process.kill()
     elif not isolated:
         with suppress(ProcessLookupError):
-            process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
