@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading import explanations, gradebook, table
+from grading import explanations, files, gradebook
 from grading import secret as secrets
 from grading.filenames import lone_stem
 from grading.grade import failed_here, grade_submission, with_score
@@ -118,7 +118,7 @@ def grade(
                 result["key"] = work.key
                 if not result.pop("failed_here", False):  # so that it is tried again
                     text = json.dumps(result, ensure_ascii=False, indent=1)
-                    table.write(result_path(out, result["student"]), text, durable=True)
+                    files.write(result_path(out, result["student"]), text, durable=True)
                 results[result["student"]] = result
                 done += 1
                 progress(done, len(submissions), result)
@@ -206,7 +206,7 @@ def refuse_another_set(out: Path, name: str) -> None:
     held = path.read_text(encoding="utf-8").strip() if path.exists() else name
     if held != name:
         raise ValueError(f"{out} holds results of {held}; choose another folder for {name}")
-    table.write(path, f"{name}\n")
+    files.write(path, f"{name}\n")
 
 
 def fingerprint(problem_set: ProblemSet) -> str:

@@ -24,9 +24,10 @@ from urllib.parse import unquote
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
+from grading import files
 from grading.notebook import is_check, is_explanation, is_given, is_solution, nbgrader, with_seed
 from grading.problemset import EXERCISES, ProblemSet
-from grading.release import release, write_bytes, write_text
+from grading.release import release
 from grading.submissions import Submission, find
 
 CONFIG = "nbgrader_config.py"
@@ -247,8 +248,8 @@ def _export_one(
     # The files come last: should this be ended here, the next run finds them old and starts over.
     if submission is not None and submission.raw:
         folder = course.format_path(course.submitted_directory, id, problem_set.name)
-        write_bytes(Path(folder, name), submission.raw)
-    write_text(shown_at, shown)
+        files.write(Path(folder, name), submission.raw)
+    files.write(shown_at, shown)
     return notes
 
 

@@ -300,7 +300,7 @@ def test_an_error_of_ours_waits_for_no_other_submission(mini, inbox, monkeypatch
         hand_in(inbox, mini, f"s{n:02}")
     monkeypatch.setattr(batch, "graded", slowly)
     monkeypatch.setattr(batch, "refuse_another_set", lambda *a: None)
-    monkeypatch.setattr(batch.table, "write", full)
+    monkeypatch.setattr(batch.files, "write", full)
     with pytest.raises(OSError, match="No space left") as raised:
         graded(mini, inbox)
     before = len(begun)
