@@ -32,7 +32,8 @@ def main(arguments=None):
         )
     except KeyboardInterrupt:
         goes_on = " What was graded is kept; the same command goes on from there."
-        sys.exit(f"\nStopped.{goes_on * (options.run is _grade)}")
+        print(f"\nStopped.{goes_on * (options.run is _grade)}", file=sys.stderr)
+        return 130
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}" if error.filename else f"{error}")
     except (ValueError, RuntimeError, ImportError) as error:

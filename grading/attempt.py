@@ -15,6 +15,7 @@ from grading.sandbox import Run, Sandbox
 
 CELL_SECONDS, HURRIED = 3.0, 0.3
 MAX_CELLS = 20  # of which it is told what stopped them
+MAX_LINES = 20_000  # that are read; cells and parts are fewer
 
 
 class PartFailedError(Exception):
@@ -123,14 +124,14 @@ def listen(output: bytes) -> Heard:
     """Take apart what was written; what cannot come from the runner is noticed, not believed."""
     heard = Heard()
     *lines, rest = output.split(b"\n")
-    for line in lines:
+    for line in lines[:MAX_LINES]:
         try:
             _hear(json.loads(line), heard)
         except Exception:  # whatever it is, it was not written by the runner
             heard.forged = "its values did not come in the form in which they are handed out"
             break
-    if rest and heard.complete:
-        heard.forged = "it wrote on after the last value"
+    if (rest and heard.complete) or lines[MAX_LINES:]:
+        heard.forged = "more was written than its values"
     return heard
 
 
@@ -216,5 +217,5 @@ def failure(check, given: dict, got: Got) -> str | None:
             return None if check.holds(given, got) else ""
     except PartFailedError as error:
         return str(error)
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError):
         return "the value has another form than was asked for"

@@ -6,24 +6,23 @@ on where it stood; a submission, a check or a secret that has changed is graded 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading import explanations, gradebook, table
+from grading import explanations, files, gradebook
 from grading import secret as secrets
 from grading.filenames import lone_stem
 from grading.grade import failed_here, grade_submission, with_score
 from grading.pages import write_pages
 from grading.problemset import ROOT, ProblemSet
-from grading.sandbox import Sandbox
+from grading.sandbox import ON_WINDOWS, NoIsolationError, Sandbox
 from grading.submissions import Submission, find
 
 
@@ -114,14 +113,15 @@ def grade(
             sandbox = Sandbox(isolation=isolation, hidden=[folder, out]) if todo else None
             finished = graded_here(problem_set, todo, secret, jobs, sandbox)
         done = len(results)
-        for work, result in finished:
-            result["key"] = work.key
-            if not result.pop("failed_here", False):  # so that it is tried again
-                text = json.dumps(result, ensure_ascii=False, indent=1)
-                table.write(result_path(out, result["student"]), text, durable=True)
-            results[result["student"]] = result
-            done += 1
-            progress(done, len(submissions), result)
+        with closing(finished):  # or all that waits would be graded before an error is told
+            for work, result in finished:
+                result["key"] = work.key
+                if not result.pop("failed_here", False):  # so that it is tried again
+                    text = json.dumps(result, ensure_ascii=False, indent=1)
+                    files.write(result_path(out, result["student"]), text, durable=True)
+                results[result["student"]] = result
+                done += 1
+                progress(done, len(submissions), result)
         results = [results[submission.student] for submission in submissions]
         results = explanations.merge_points(results, out)
         if course:
@@ -137,7 +137,10 @@ def grade(
 def graded_here(
     problem_set: ProblemSet, todo: list[Work], secret: bytes, jobs: int | None, sandbox: Sandbox
 ) -> Iterator[tuple[Work, dict]]:
-    """Grade on this machine; yield each piece of work with its result as it is done."""
+    """Grade on this machine; yield each piece of work with its result as it is done.
+
+    Closing it early ends what is being graded, and begins nothing else.
+    """
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         futures = {
             pool.submit(graded, problem_set, work.submission, work.seed, sandbox, secret): work
@@ -147,6 +150,8 @@ def graded_here(
             for future in as_completed(futures):
                 yield futures[future], future.result()
         finally:
+            if sandbox:
+                sandbox.stop()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -171,6 +176,10 @@ def with_points(results: list[dict], given: dict) -> list[dict]:
 @contextmanager
 def alone_in(out: Path):
     """Hold the results folder, so that no other run writes into it; the system lets go of it."""
+    try:
+        import fcntl
+    except ImportError:
+        raise NoIsolationError(ON_WINDOWS) from None
     (out / "results").mkdir(parents=True, exist_ok=True)
     with open(out / ".lock", "a") as lock:
         try:
@@ -197,7 +206,7 @@ def refuse_another_set(out: Path, name: str) -> None:
     held = path.read_text(encoding="utf-8").strip() if path.exists() else name
     if held != name:
         raise ValueError(f"{out} holds results of {held}; choose another folder for {name}")
-    table.write(path, f"{name}\n")
+    files.write(path, f"{name}\n")
 
 
 def fingerprint(problem_set: ProblemSet) -> str:

@@ -50,11 +50,25 @@ PR_SET_NO_NEW_PRIVS = 38
 SYS_MOUNT_SETATTR = 442  # the same on every processor; the other is not
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 
-# By processor: its number (<linux/audit.h>), and those of socket, ptrace, add_key, request_key,
-# keyctl, perf_event_open, bpf, userfaultfd and the three of io_uring.
-REFUSED = {
-    "x86_64": (0xC000003E, [41, 101, 248, 249, 250, 298, 321, 323, 425, 426, 427]),
-    "aarch64": (0xC00000B7, [198, 117, 217, 218, 219, 241, 280, 282, 425, 426, 427]),
+# <linux/audit.h>, and the column of `REFUSED`
+PROCESSORS = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+REFUSED = {  # by name, their numbers on these processors (<asm/unistd.h>)
+    "socket": (41, 198),
+    "ptrace": (101, 117),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "perf_event_open": (298, 241),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    # What follows holds memory that counts for no limit, or takes from what the whole machine has.
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "vmsplice": (278, 75),
+    "io_setup": (206, 0),
 }
 # What would hold memory that belongs to no process: none of it, in this namespace.
 NOT_SHARED = {
@@ -102,15 +116,15 @@ def end_with_parent(how=signal.SIGKILL):
 
 def filter_calls():
     """Let the kernel refuse the calls in `REFUSED`, by a program for its packet filter."""
-    if platform.machine() not in REFUSED:
+    if platform.machine() not in PROCESSORS:
         return
-    architecture, numbers = REFUSED[platform.machine()]
+    architecture, column = PROCESSORS[platform.machine()]
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
     allow, refuse, kill = 0x7FFF0000, 0x00050001, 0x80000000
     program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, kill), (load, 0, 0, 0)]
     program += [(at_least, 0, 1, 0x40000000), (give, 0, 0, kill)]  # calls of the x32 kind
-    for number in numbers:
-        program += [(equal, 0, 1, number), (give, 0, 0, refuse)]
+    for numbers in REFUSED.values():
+        program += [(equal, 0, 1, numbers[column]), (give, 0, 0, refuse)]
     program.append((give, 0, 0, allow))
     code = b"".join(struct.pack("HBBI", *line) for line in program)
     held = ctypes.create_string_buffer(code, len(code))

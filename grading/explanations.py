@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading import table
+from grading import files, table
 from grading.grade import with_score
 from grading.notebook import is_empty, is_explanation, nbgrader
 
@@ -129,9 +129,9 @@ def write_points(results, out: Path) -> None:
     for letters, (result, part) in current.items():
         who = {"student": result["student"], "task": part["name"]}
         key[letters] = {**who, "max_points": part["max_points"], "current": True}
-    table.write(Path(out) / KEY, json.dumps(key, indent=1), durable=True)
+    files.write(Path(out) / KEY, json.dumps(key, indent=1), durable=True)
     # By this mark Excel knows UTF-8; without it, comments come back with other letters.
-    table.write(path, "\ufeff" + table.text_of(rows), durable=True)
+    files.write(path, "\ufeff" + table.text_of(rows), durable=True)
 
 
 def _key(folder: Path) -> dict:

@@ -24,9 +24,10 @@ from urllib.parse import unquote
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
+from grading import files
 from grading.notebook import is_check, is_explanation, is_given, is_solution, nbgrader, with_seed
 from grading.problemset import EXERCISES, ProblemSet
-from grading.release import release, write_bytes, write_text
+from grading.release import release
 from grading.submissions import Submission, find
 
 CONFIG = "nbgrader_config.py"
@@ -261,8 +262,8 @@ def _export_one(
         folder = Path(course.format_path(course.submitted_directory, id, problem_set.name))
         # Beside the others, a copy by another name would be one student more to the next run.
         if id == student or folder.parents[1].resolve() != submissions_folder.resolve():
-            write_bytes(folder / name, submission.raw)
-    write_text(shown_at, shown)
+            files.write(folder / name, submission.raw)
+    files.write(shown_at, shown)
     return notes
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup, escape
 
-from grading import explanations, report, table
+from grading import explanations, files, report, table
 from grading.attempt import HURRIED
 from grading.filenames import file_names
 from grading.notebook import is_empty
@@ -90,17 +90,17 @@ def write_pages(title: str, results, out: Path, rubrics=None) -> None:
     """
     out, results = Path(out), report.ordered(results)
     names = file_names([result["student"] for result in results])
-    table.write(out / "grades.csv", table.text_of(table.grades(results)))
+    files.write(out / "grades.csv", table.text_of(table.grades(results)))
     _write_feedback(title, results, out / "feedback", names)
     links = {student: f"feedback/{quote(name)}" for student, name in names.items()}
     page = _render("report.html", title=title, links=links, about=ABOUT, **report.summary(results))
-    table.write(out / "report.html", page)
+    files.write(out / "report.html", page)
     tasks = {}
     for letters, (_, part) in explanations.answers(results).items():
         tasks.setdefault(part["name"], []).append((letters, part))
     rubrics = rubrics or {}
     page = _render("explanations.html", title=title, tasks=tasks, rubrics=rubrics)
-    table.write(out / "explanations.html", page)
+    files.write(out / "explanations.html", page)
     explanations.write_points(results, out)
 
 
@@ -110,7 +110,7 @@ def _write_feedback(title, results, folder: Path, names) -> None:
             path.unlink()
     for result in results:
         page = _render("feedback.html", title=title, result=result, cells=_cells(result))
-        table.write(folder / names[result["student"]], page)
+        files.write(folder / names[result["student"]], page)
 
 
 def _is_ours(path: Path) -> bool:

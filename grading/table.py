@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import tempfile
-from pathlib import Path
 
 # A cell that begins with one of these is computed and not shown; the last four are fullwidth.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_UMASK = os.umask(0o077)  # it can only be read by setting it
-os.umask(_UMASK)
 _LONGEST = 32_000  # characters; a spreadsheet's cell holds few more
 
 
@@ -48,26 +43,6 @@ def text_of(rows) -> str:
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerows([defused(cell) for cell in row] for row in rows)
     return file.getvalue()
-
-
-def write(path: Path, text: str, durable: bool = False) -> None:
-    """Write a whole file or none: whoever looks meanwhile sees the one before.
-
-    What is `durable` is on the disk when this returns, and so outlives a power cut.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_UMASK)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def columns(results, kind: str) -> list[str]:

@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import mini_set
+import numpy as np
 import pytest
 
-from grading import batch, secret
+from grading import Check, batch, runner, secret
 from grading.__main__ import main
+from grading.attempt import Got, failure, listen
 from grading.batch import grade
 from grading.problemset import ProblemSet
 from grading.sandbox import NoIsolationError, Sandbox
@@ -282,6 +284,40 @@ def test_our_own_failure_costs_nobody_points(mini, inbox, monkeypatch, capsys):
     assert graded(mini, inbox)["ana"]["score"] == 5
 
 
+def test_an_error_of_ours_waits_for_no_other_submission(mini, inbox, monkeypatch):
+    """Such as a full disk: nothing more can be kept, so nothing more is begun."""
+    begun = []
+
+    def slowly(problem_set, submission, *rest):
+        begun.append(submission.student)
+        time.sleep(0.1)
+        return {"student": submission.student, "status": "graded"}
+
+    def full(path, text, durable=False):
+        raise OSError(28, "No space left on device")
+
+    for n in range(20):
+        hand_in(inbox, mini, f"s{n:02}")
+    monkeypatch.setattr(batch, "graded", slowly)
+    monkeypatch.setattr(batch, "refuse_another_set", lambda *a: None)
+    monkeypatch.setattr(batch.files, "write", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        graded(mini, inbox)
+    before = len(begun)
+    time.sleep(0.5)
+    assert len(begun) == before < 20
+    assert raised.tb  # which keeps what was being done from being forgotten, as a traceback does
+
+
+def test_ctrl_c_is_told_in_a_line(monkeypatch, tmp_path, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grading.__main__.grade", interrupted)
+    assert main(["grade", "ps1_backprop", str(tmp_path), "--out", str(tmp_path / "out")]) == 130
+    assert "goes on there" in capsys.readouterr().err
+
+
 RUN = """
 import sys
 from pathlib import Path
@@ -371,6 +407,36 @@ def test_the_answers_that_a_set_ships_are_told_apart(mini):
     assert kinds["double", "solution"] == kinds["double", "right"] == frozenset()
     assert kinds["double", "stub"] == {"value", "shape"}
     assert kinds["double", "wrong"] == {"shape"}
+
+
+# --- what is heard
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"start": null}\n' * 30_000,
+        b'{"part": "x", "value": {"dtype": "<f8", "shape": [1000000000, 0], "data": ""}}\n',
+    ],
+    ids=["many lines", "an axis without end"],
+)
+def test_what_would_cost_this_side_long_is_not_taken(line):
+    heard = listen(b'{"up": true}\n' + line)
+    assert heard.forged
+    assert not heard.values
+
+
+def test_empty_arrays_come_through():
+    empty = np.zeros((0, 784))
+    assert runner.decode(runner.encode(empty)).shape == (0, 784)
+
+
+def test_a_value_that_is_nested_deep_only_fails():
+    deep, other = [], []
+    for _ in range(100_000):
+        deep, other = [deep], [other]
+    check = Check("deep", 1, "It is a list.", lambda given, got: got["x"] == other)
+    assert "another form" in failure(check, {}, Got({"x": deep}, {}, ""))
 
 
 # --- the command

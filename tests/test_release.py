@@ -22,19 +22,11 @@ from sphinx.search.en import SearchEnglish
 
 from grading import runner
 from grading.attempt import attempt
+from grading.markers import regions
+from grading.private import leaks, private_lines, public_text, squeezed
 from grading.problemset import EXERCISES, ROOT, ProblemSet, names
-from grading.release import (
-    ReleaseError,
-    leaks,
-    personal_releases,
-    private_lines,
-    public_text,
-    read_roster,
-    regions,
-    release,
-    squeezed,
-    write_releases,
-)
+from grading.release import personal_releases, release, write_releases
+from grading.roster import ReleaseError, read_roster
 from grading.sandbox import Run, visible
 from grading.secret import seed_for
 

@@ -2,20 +2,22 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from grading import enter, runner, sandbox
-from grading.sandbox import Limits, NoIsolationError, Sandbox
+from grading.sandbox import Limits, NoIsolationError, Sandbox, Stopped
 
 ROOT = Path(__file__).parents[1]
-ENTER = enter.__file__
+ENTER = sandbox.ENTER
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,7 @@ def test_it_reads_its_job(walls):
         "import socket; socket.socket(socket.AF_VSOCK)",
         "import socket; socket.socket(socket.AF_UNIX)",
         "import ctypes as c; c.CDLL(None).syscall(425, 1, 0) + 1 or 1 / 0  # io_uring_setup",
+        "import os; os.memfd_create('memory that counts for nobody')",
         "import ctypes as c; c.CDLL(None).ptrace(0, 0, 0, 0) + 1 or 1 / 0",
         "import grading",
         "import checks",
@@ -77,6 +80,22 @@ def test_it_is_refused(walls, program):
     run = inside(walls, program)
     assert run.exit_code == 1
     assert b"rror" in run.errors
+
+
+@pytest.mark.skipif(platform.machine() not in enter.PROCESSORS, reason="no numbers for it")
+def test_no_refused_call_reaches_the_kernel(walls):
+    """One that did would find its arguments wrong, and say so by another error."""
+    column = enter.PROCESSORS[platform.machine()][1]
+    numbers = [numbers[column] for numbers in enter.REFUSED.values()]
+    program = f"""
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        for number in {numbers}:
+            print(libc.syscall(number, -1, -1, -1, -1, -1, -1), ctypes.get_errno())
+    """
+    lines = inside(walls, program).output.splitlines()
+    assert lines == [b"-1 1"] * len(numbers)  # EPERM
+    assert set(enter.REFUSED) >= {"vmsplice", "io_setup", "memfd_create", "memfd_secret"}
 
 
 def test_it_is_nobody(walls):
@@ -129,6 +148,27 @@ def test_time_ends_it(walls):
         run = inside(walls, program, seconds=1)
         assert run.ended == "time"
     assert time.monotonic() - began < 6
+
+
+def test_a_limit_of_the_kernel_is_reached_later_than_that_of_time(walls):
+    """Else a loop without end would be told as a crash where the start took long."""
+    assert walls._kernel_limits(6.9)["RLIMIT_CPU"] > 6.9 + 2
+
+
+def test_all_can_be_ended_at_once():
+    try:
+        walls = Sandbox()
+    except NoIsolationError as error:
+        pytest.skip(f"no isolation here: {error}")
+    began = time.monotonic()
+    threading.Timer(0.5, walls.stop).start()
+    marker = f"stopped-{os.getpid()}"
+    for _ in range(2):  # the second does not begin
+        with pytest.raises(Stopped):
+            inside(walls, f"import time; x = '{marker}'; time.sleep(60)", seconds=60)
+    assert time.monotonic() - began < 20
+    assert not running(marker)
+    walls.stop()
 
 
 def test_what_was_said_before_the_end_of_time_stays(walls):
@@ -201,7 +241,8 @@ def test_nothing_outlives_the_grader(walls, tmp_path):
 DOORS = {
     "the solutions in sight": (
         "it can see",
-        lambda spec: spec["see"].append((str(ROOT), str(ROOT))),
+        # Put there, since what is mounted below /tmp would be covered by another mount.
+        lambda spec: spec["put"].append((str(ROOT / "README.md"), str(ROOT / "exercises"))),
     ),
     "processes": ("start processes", lambda spec: spec["limits"].update(RLIMIT_NPROC=50)),
     "memory": ("more memory", lambda spec: spec["limits"].update(RLIMIT_AS=2**36)),
@@ -268,7 +309,20 @@ def without(monkeypatch, folder, parts):
         source = source.replace(there, instead)
     weak = folder / "enter.py"
     weak.write_text(source, encoding="utf-8")
-    monkeypatch.setattr(enter, "__file__", str(weak))
+    monkeypatch.setattr(sandbox, "ENTER", weak)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs students' code as somebody else")
+def test_what_nobody_may_read_is_named(walls, monkeypatch, tmp_path):
+    """As in a checkout made under umask 077."""
+    (tmp_path / "gradnb").mkdir()
+    (tmp_path / "gradnb" / "__init__.py").touch(0o600)
+    monkeypatch.setattr(sandbox, "ROOT", tmp_path)
+    with pytest.raises(NoIsolationError, match=r"nobody, who may not read .*__init__.py"):
+        Sandbox()
+    (tmp_path / "gradnb").chmod(0o700)
+    with pytest.raises(NoIsolationError, match=r"may not read .*gradnb \(`chmod -R go.rX`"):
+        Sandbox()
 
 
 def test_other_systems_are_refused(monkeypatch):
@@ -277,10 +331,31 @@ def test_other_systems_are_refused(monkeypatch):
         Sandbox()
 
 
+def test_windows_is_refused_in_words():
+    """Also without isolation; and whatever needs no sandbox can be imported there."""
+    code = """
+        import sys
+        import nbformat, numpy, jinja2, subprocess, tempfile, argparse, ctypes, selectors
+        sys.modules["fcntl"] = sys.modules["resource"] = None
+        sys.platform = "win32"
+        from grading.__main__ import main
+        main(["grade", "ps1_backprop", sys.argv[1], "--out", sys.argv[2], "--no-isolation"])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    run = subprocess.run(
+        [*command, "exercises", "unused"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert "Windows" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_without_isolation_the_limits_stay():
     free = Sandbox(Limits(memory=2**30), isolation=False)
     assert b"MemoryError" in inside(free, "x = bytearray(2 * 2**30)").errors
     assert inside(free, "while True: pass", seconds=1).ended == "time"
+    killed = inside(free, "import os; os.kill(os.getpid(), 9)")
+    assert (killed.ended, killed.exit_code) == ("crash", 128 + signal.SIGKILL)
     program = "import subprocess, sys; subprocess.Popen(['sleep', '61.25']).wait()"
     assert inside(free, program, seconds=1).ended == "time"
     time.sleep(0.2)
