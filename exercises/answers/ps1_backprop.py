@@ -416,6 +416,26 @@ NORMS = {
     "last layer only": (_norms(below="0 * delta @ weights[l].T"), BOTH),
     "no slope": (_norms(below="delta @ weights[l].T"), BOTH),
     "squares": (_norms(result="squares"), BOTH),
+    "differences, row by row": (
+        """
+        def example_norms(X, classes, weights, biases):
+            norms = []
+            for i in range(len(X)):
+
+                def loss(_):
+                    p = softmax(forward(X[i : i + 1], weights, biases)[-1])
+                    return -np.log(p[0, classes[i]])
+
+                parts = [gnb.numerical_gradient(loss, a) for a in [*weights, *biases]]
+                norms.append(np.sqrt(sum(np.sum(part**2) for part in parts)))
+            return np.array(norms)
+
+
+        own = example_norms(own_X, own_classes, own_weights, own_biases)
+        answer = [np.argmax(own), np.max(own)]
+        """,
+        ["any network"],
+    ),
     "sum of the layers' norms": (
         _norms(
             squares="np.sqrt(np.sum(delta**2, axis=1) * (np.sum(A[l] ** 2, axis=1) + 1))",
@@ -540,6 +560,10 @@ FAULTS = {
         ALL_FAULTS,
     ),
     "back to front": (_faults(result="errors[::-1]"), ALL_FAULTS),
+    "weights left where a nudge took them": (
+        _faults(after="x = output; [np.add(p.data, 1e-6, out=p.data) for p in parameters]"),
+        ["left over"],
+    ),
     "the whole network at once": (
         """
         def layer_errors(layers, x, probes):

@@ -246,13 +246,27 @@ WRONG = [
         "best-step",
         "signs kept",
         best_step("h = (5.625 * u * f_value / f5) ** 0.2; bound = f5 * h**4 / 6"),
-        ["step"],
+        ALL["best-step"],
     ),
     Wrong(
         "best-step",
         "of size one always",
         best_step("h = (5.625 * u) ** 0.2; bound = h**4 / 6"),
         ALL["best-step"],
+    ),
+    Wrong(
+        "best-step",
+        "the sign of f lost in the step, but not in the bound",
+        best_step(
+            "h = (5.625 * u * f / d) ** 0.2; bound = 0.75 * u * f_value / h + f5 * h**4 / 30"
+        ),
+        ["bound"],
+    ),
+    Wrong(
+        "best-step",
+        "the longer of the two steps",
+        best_step("h = (5.625 * u * f / d) ** 0.2; bound = d * h**4 / 6; h = 2 * h"),
+        ["step"],
     ),
     Wrong(
         "hessian-vector",
@@ -364,6 +378,40 @@ WRONG = [
             return np.sum(v * (above - gradient(w - h * v))) / (2 * h)
         """,
         ALL["hessian-vector"],
+    ),
+    Wrong(
+        "hessian-vector",
+        "makes v itself a unit vector",
+        """
+        def hessian_vector(gradient, w, v, h=1e-5):
+            size = np.linalg.norm(v)
+            v /= size
+            above = gradient(w + h * v).copy()
+            return (above - gradient(w - h * v)) / (2 * h) * size
+        """,
+        ["length"],
+    ),
+    Wrong(
+        "hessian-vector",
+        "a step by the largest entry, signs and all",
+        """
+        def hessian_vector(gradient, w, v):
+            h = 1e-5 / np.max(v)
+            above = gradient(w + h * v).copy()
+            return (above - gradient(w - h * v)) / (2 * h)
+        """,
+        ["length"],
+    ),
+    Wrong(
+        "hessian-vector",
+        "a step by the sum of the entries",
+        """
+        def hessian_vector(gradient, w, v):
+            h = 1e-6 / np.sum(v)
+            above = gradient(w + h * v).copy()
+            return (above - gradient(w - h * v)) / (2 * h)
+        """,
+        ["length"],
     ),
     Wrong(
         "kinks",
@@ -541,7 +589,7 @@ WRONG = [
         "repair",
         "divides by the claim alone",
         repaired(("max(abs(slope), abs(claimed))", "abs(claimed)")),
-        ["value", "restored", "raises"],
+        ["value"],
     ),
     Wrong(
         "repair",
@@ -553,13 +601,13 @@ WRONG = [
         "repair",
         "divides by the sum of both",
         repaired(("max(abs(slope), abs(claimed))", "(abs(slope) + abs(claimed))")),
-        ALL["repair"],
+        ["value", "scale"],
     ),
     Wrong(
         "repair",
         "means instead of sums",
         repaired(("sum(np.sum(g * r) for", "sum(np.mean(g * r) for")),
-        ALL["repair"],
+        ["value", "scale"],
     ),
     Wrong(
         "repair",
@@ -570,13 +618,13 @@ WRONG = [
                 "np.mean([np.sum(g * r) for g, r in zip(gradients, directions)])",
             )
         ),
-        ALL["repair"],
+        ["value", "scale"],
     ),
     Wrong(
         "repair",
         "back to the start and no further",
         repaired(("w -= 2 * h * r", "w -= h * r")),
-        ALL["repair"],
+        ["value", "scale"],
     ),
     Wrong(
         "repair",
@@ -587,7 +635,52 @@ WRONG = [
                 "np.sum(gradients[0] * directions[0])",
             ),
         ),
-        ALL["repair"],
+        ["value", "scale"],
+    ),
+    Wrong(
+        "repair",
+        "the larger of both by sign, not by size",
+        repaired(("max(abs(slope), abs(claimed))", "max(slope, claimed)")),
+        ["scale"],
+    ),
+    Wrong(
+        "repair",
+        "the difference with its sign",
+        repaired(("abs(slope - claimed) /", "(slope - claimed) /")),
+        ["scale"],
+    ),
+    Wrong(
+        "repair",
+        "products without their signs",
+        repaired(("np.sum(g * r) for", "np.sum(np.abs(g * r)) for")),
+        ["value", "scale"],
+    ),
+    Wrong(
+        "repair",
+        "a forward difference",
+        repaired(("w -= 2 * h * r", "w -= h * r"), ("/ (2 * h)", "/ h")),
+        ["value", "scale"],
+    ),
+    Wrong(
+        "repair",
+        "the largest error of any one array",
+        """
+        def direction_error(loss, arrays, gradients, directions, h=1e-5):
+            errors = []
+            for w, g, r in zip(arrays, gradients, directions):
+                old = w.copy()
+                try:
+                    w[...] = old + h * r
+                    above = loss()
+                    w[...] = old - h * r
+                    below = loss()
+                finally:
+                    w[...] = old
+                s, c = (above - below) / (2 * h), np.sum(g * r)
+                errors.append(abs(s - c) / max(abs(s), abs(c)))
+            return max(errors)
+        """,
+        ["value", "scale"],
     ),
     Wrong(
         "fault",
@@ -601,7 +694,7 @@ WRONG = [
         search(
             ("return low, excess(low, high)", "return low, excess(low, high) / gradient[low]"),
         ),
-        ["size"],
+        ["weak", "size"],
     ),
     Wrong(
         "fault",
@@ -708,6 +801,18 @@ WRONG = [
             return worst
         """,
         ALL["fault"],
+    ),
+    Wrong(
+        "fault",
+        "a forward difference in the end",
+        search(
+            (
+                "return low, excess(low, high)",
+                "r = 2e-6 * np.eye(len(w))[low]; "
+                "return low, gradient[low] - (loss(w + r) - loss(w)) / 2e-6",
+            )
+        ),
+        ["weak"],
     ),
 ]
 
@@ -913,6 +1018,36 @@ RIGHT = [
                 [r.ravel() for r in directions]
             )
             return np.array([abs(s - c) / max(abs(s), abs(c))], dtype=np.float32)
+        """,
+    ),
+    Right(
+        "repair",
+        "with a context, and the quotient of both slopes",
+        """
+        from contextlib import contextmanager
+
+
+        @contextmanager
+        def restored(arrays):
+            kept = [a.copy() for a in arrays]
+            try:
+                yield
+            finally:
+                for a, old in zip(arrays, kept):
+                    np.copyto(a, old)
+
+
+        def direction_error(loss, arrays, gradients, directions, h=1e-5):
+            values = {}
+            for sign in (1, -1):
+                with restored(arrays):
+                    for w, r in zip(arrays, directions):
+                        w += sign * h * r
+                    values[sign] = float(loss())
+            s = (values[1] - values[-1]) / (2 * h)
+            c = sum(float(np.vdot(g, r)) for g, r in zip(gradients, directions))
+            small, big = sorted([s, c], key=abs)
+            return 1 - small / big
         """,
     ),
     Right(

@@ -115,8 +115,16 @@ def norms(student, given):
 
 
 def faults(student, given):
+    def ask(case):
+        layers, x, probes = network(case)
+        parameters = [p for layer in layers for p in layer.parameters()]
+        before = [p.data.copy() for p in parameters]
+        errors = student.layer_errors(layers, x, probes)
+        pairs = zip(parameters, before, strict=True)
+        return {"errors": errors, "moved": max(np.abs(p.data - old).max() for p, old in pairs)}
+
     for name in ("returned", "added", "left over"):
-        yield name, lambda name=name: student.layer_errors(*network(given[name]))
+        yield name, lambda name=name: ask(given[name])
 
 
 def _pair(answer):
