@@ -1883,6 +1883,46 @@ WRONG = [
         """,
         ["small", "large"],
     ),
+    Wrong(
+        "examine",
+        "tries schedules of less than two epochs",
+        """
+        def examine(run):
+            X, t, batches, w = run["X"], run["t"], run["batches"], run["weights"]
+            T, B = batches.shape
+
+            def slopes(age):
+                g = []
+                for step, rows in enumerate(batches):
+                    at = w[max(step - age, 0)]
+                    g.append((X[rows] @ at - t[rows]) @ X[rows] / B)
+                return np.array(g)
+
+            def rates(every):
+                return run["rate"] * run["gamma"] ** (np.arange(T) // every)[:, None]
+
+            def explains(steps):
+                return np.abs(taken - steps).max() < 1e-8 * np.abs(taken).max()
+
+            taken = w[:-1] - w[1:]
+            right = rates(run["epoch"]) * slopes(0)
+            if explains(right):
+                unused = len(X) - len(np.unique(batches))
+                return ("rows", unused) if unused else ("nothing", 0)
+            factor = np.vdot(taken, right) / np.vdot(right, right)
+            if explains(factor * right):
+                return "factor", factor
+            for every in range(1, 2 * run["epoch"]):
+                if explains(rates(every) * slopes(0)):
+                    return "schedule", every
+            for age in range(1, 9):
+                if explains(rates(run["epoch"]) * slopes(age)):
+                    return "old", age
+            extra = taken / rates(run["epoch"]) - slopes(0)
+            return "decay", np.vdot(extra, w[:-1]) / np.vdot(w[:-1], w[:-1])
+        """,
+        ["schedule"],
+    ),
 ]
 RIGHT = [
     Right(

@@ -716,6 +716,25 @@ WRONG = [
         ["whole batch", "clipped", "stale"],
     ),
     Wrong(
+        "accumulate",
+        "lengthens short gradients to the bound",
+        """
+        def accumulate(model, criterion, optimizer, parts, max_norm):
+            optimizer.zero_grad()
+            total = rows = 0
+            for x, y in parts:
+                total += criterion(model(x), y) * len(x)
+                model.backward(criterion.backward() * len(x))
+                rows += len(x)
+            length = math.sqrt(sum(np.sum(p.grad**2) for p in model.parameters()))
+            for p in model.parameters():
+                p.grad *= max_norm / length if max_norm < math.inf else 1 / rows
+            optimizer.step()
+            return total / rows
+        """,
+        ["whole batch"],
+    ),
+    Wrong(
         "play",
         "makes optimisers of its own",
         played(

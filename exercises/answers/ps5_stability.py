@@ -802,6 +802,12 @@ WRONG += [
     ),
     Wrong(
         "examine",
+        "looks for dead units in the last layer as well",
+        examine().replace("l < K and dead", "dead"),
+        ["names"],
+    ),
+    Wrong(
+        "examine",
         "names the last layer of a healthy network",
         examine().replace('"healthy", 0,', '"healthy", K,'),
         ["names"],

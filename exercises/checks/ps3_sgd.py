@@ -234,7 +234,9 @@ def a_run(rng, mistake, second):
     size = {
         "nothing": 0,
         "factor": float(rng.uniform(0.2, 0.8)) if second else B,
-        "schedule": int(rng.integers(epoch + 1, 3 * epoch)) if second else int(rng.integers(1, 4)),
+        "schedule": int(rng.integers(2 * epoch + 1, 3 * epoch))
+        if second
+        else int(rng.integers(1, 4)),
         "old": int(rng.integers(5, 9)) if second else int(rng.integers(1, 3)),
         "decay": float(rng.uniform(0.003, 0.01) if second else rng.uniform(0.2, 0.6)),
         "rows": int(rng.integers(1, 3)) if second else int(rng.integers(B, 2 * B)),

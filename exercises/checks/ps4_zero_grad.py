@@ -453,7 +453,7 @@ TASKS = [
             Check(
                 "whole batch",
                 1,
-                "Without clipping, the step is that of all rows in one batch, though the parts "
+                "Where no bound bites, the step is that of all rows in one batch, though the parts "
                 "differ in size and can be gone through once.",
                 steps("step", clip=False),
             ),

@@ -227,9 +227,10 @@ def clips(name, given, got):
 
 
 # The ward: faults, a sign (of the factor, where the backward pass is wrong; -1 also for weights
-# that are too small), and where among the layers that can have this fault it is: in the first, the
+# that are too small, and for healthy networks with outputs that are negative in every row, which
+# are not dead), and where among the layers that can have this fault it is: in the first, the
 # last or any. Its order is drawn, and nothing that is given says who is who.
-WARD = [("healthy", 1, "any")] * 2
+WARD = [("healthy", 1, "any"), ("healthy", -1, "any")]
 WARD += [("weights", -1, "first"), ("weights", 1, "last"), ("weights", -1, "any")]
 WARD += [("dead", 1, "first"), ("dead", 1, "last")]
 WARD += [("backward", 1, "first"), ("backward", -1, "any")]
@@ -266,6 +267,8 @@ def drawn_log(rng, fault, sign, place):
             W[-1] *= rng.uniform(3.5, 6) if sign > 0 else rng.uniform(0.15, 0.3)
         if layer == ill and fault == "dead":
             b[-1][rng.random(m) < 0.65] -= 40
+        if layer == K and (fault, sign) == ("healthy", -1):
+            b[-1] -= 40
     a, on = [rng.normal(size=(int(rng.integers(14, 24)), sizes[0]))], []
     for W_l, b_l in zip(W, b, strict=True):
         z = a[-1] @ W_l + b_l
