@@ -1833,8 +1833,127 @@ WRONG = [
         """,
         ["factor", "schedule", "old", "decay", "rows"],
     ),
+    Wrong(
+        "factored",
+        "one history for all of one shape",
+        """
+        class Factored:
+            def __init__(self, params, lr, beta=0.99, eps=1e-8):
+                self.params, self.lr = list(params), lr
+                self.beta, self.eps, self.t = beta, eps, 0
+                self.kept = {}
+
+            def step(self):
+                self.t += 1
+                for i, p in enumerate(self.params):
+                    square = p.grad**2
+                    if square.ndim == 2:
+                        means = square.mean(axis=1), square.mean(axis=0)
+                    else:
+                        means = (square,)
+                    kept = self.kept.setdefault(square.shape, [np.zeros_like(x) for x in means])
+                    for history, x in zip(kept, means, strict=True):
+                        history *= self.beta
+                        history += (1 - self.beta) * x
+                    if square.ndim == 2:
+                        s = np.outer(kept[0], kept[1]) / kept[0].mean()
+                    else:
+                        s = kept[0]
+                    s_hat = s / (1 - self.beta**self.t)
+                    p.data -= self.lr * p.grad / (np.sqrt(s_hat) + self.eps)
+        """,
+        ["several"],
+    ),
+    Wrong(
+        "floor",
+        "three columns only",
+        """
+        def floor(X, t, rate, batch):
+            w, N = np.linalg.lstsq(X, t)[0], len(X)
+            curvatures, axes = np.linalg.eigh(X.T @ X / N)
+            total = 0.0
+            for i in range(3):
+                noise = np.mean((X @ axes[:, i] * (X @ w - t)) ** 2)
+                noise *= (N - batch) / (N - 1) / batch
+                total += rate * noise / (2 * (2 - rate * curvatures[i]))
+            return total
+
+
+        my_floor = floor(X, t, rate=0.2, batch=8)
+        """,
+        ["small", "large"],
+    ),
+    Wrong(
+        "examine",
+        "tries schedules of less than two epochs",
+        """
+        def examine(run):
+            X, t, batches, w = run["X"], run["t"], run["batches"], run["weights"]
+            T, B = batches.shape
+
+            def slopes(age):
+                g = []
+                for step, rows in enumerate(batches):
+                    at = w[max(step - age, 0)]
+                    g.append((X[rows] @ at - t[rows]) @ X[rows] / B)
+                return np.array(g)
+
+            def rates(every):
+                return run["rate"] * run["gamma"] ** (np.arange(T) // every)[:, None]
+
+            def explains(steps):
+                return np.abs(taken - steps).max() < 1e-8 * np.abs(taken).max()
+
+            taken = w[:-1] - w[1:]
+            right = rates(run["epoch"]) * slopes(0)
+            if explains(right):
+                unused = len(X) - len(np.unique(batches))
+                return ("rows", unused) if unused else ("nothing", 0)
+            factor = np.vdot(taken, right) / np.vdot(right, right)
+            if explains(factor * right):
+                return "factor", factor
+            for every in range(1, 2 * run["epoch"]):
+                if explains(rates(every) * slopes(0)):
+                    return "schedule", every
+            for age in range(1, 9):
+                if explains(rates(run["epoch"]) * slopes(age)):
+                    return "old", age
+            extra = taken / rates(run["epoch"]) - slopes(0)
+            return "decay", np.vdot(extra, w[:-1]) / np.vdot(w[:-1], w[:-1])
+        """,
+        ["schedule"],
+    ),
 ]
 RIGHT = [
+    Right(
+        "factored",
+        "sums over the rows",
+        """
+        class Factored:
+            def __init__(self, params, lr, beta=0.99, eps=1e-8):
+                self.params, self.lr = list(params), lr
+                self.beta, self.eps, self.t = beta, eps, 0
+                self.rows = [0.0 for _ in self.params]
+                self.columns = [0.0 for _ in self.params]
+
+            def step(self):
+                # The scale of the rows cancels against that of their mean: sums do.
+                self.t += 1
+                for i, p in enumerate(self.params):
+                    square = p.grad**2
+                    if p.data.ndim == 2:
+                        self.rows[i] = self.beta * self.rows[i] + square.sum(axis=1)
+                        new = (1 - self.beta) * square.mean(axis=0)
+                        self.columns[i] = self.beta * self.columns[i] + new
+                        share = self.rows[i] / self.rows[i].mean()
+                        s = share[:, None] * self.columns[i]
+                    else:
+                        new = (1 - self.beta) * square
+                        self.columns[i] = s = self.beta * self.columns[i] + new
+                    root = np.sqrt(s / (1 - self.beta**self.t))
+                    p.data -= self.lr * p.grad / (root + self.eps)
+        """,
+    ),
     Right(
         "draw",
         "looped",

@@ -382,7 +382,7 @@ WRONG = [
             optimizer.step()
             return total
         """,
-        ["whole batch", "clipped", "loss", "stale"],
+        ["whole batch", "clipped", "loss"],
     ),
     Wrong(
         "accumulate",
@@ -695,6 +695,54 @@ WRONG = [
             return np.array(found)
         """,
         ["by layer"],
+    ),
+    Wrong(
+        "accumulate",
+        "divides the rate and not the gradients",
+        """
+        def accumulate(model, criterion, optimizer, parts, max_norm):
+            optimizer.zero_grad()
+            total = rows = 0
+            for x, y in parts:
+                total += criterion(model(x), y) * len(x)
+                model.backward(criterion.backward() * len(x))
+                rows += len(x)
+            gnb.clip_grad_norm_(model.parameters(), max_norm * rows)
+            optimizer.lr /= rows
+            optimizer.step()
+            optimizer.lr *= rows
+            return total / rows
+        """,
+        ["whole batch", "clipped", "stale"],
+    ),
+    Wrong(
+        "accumulate",
+        "lengthens short gradients to the bound",
+        """
+        def accumulate(model, criterion, optimizer, parts, max_norm):
+            optimizer.zero_grad()
+            total = rows = 0
+            for x, y in parts:
+                total += criterion(model(x), y) * len(x)
+                model.backward(criterion.backward() * len(x))
+                rows += len(x)
+            length = math.sqrt(sum(np.sum(p.grad**2) for p in model.parameters()))
+            for p in model.parameters():
+                p.grad *= max_norm / length if max_norm < math.inf else 1 / rows
+            optimizer.step()
+            return total / rows
+        """,
+        ["whole batch"],
+    ),
+    Wrong(
+        "play",
+        "makes optimisers of its own",
+        played(
+            start="""g_optimizer = gnb.SGD(generator.parameters(), lr=g_optimizer.lr)
+    c_optimizer = gnb.SGD(critic.parameters(), lr=c_optimizer.lr)
+    c_optimizer.zero_grad()"""
+        ),
+        ["critic", "generator", "stale"],
     ),
 ]
 

@@ -571,6 +571,36 @@ WRONG = [
         """,
         ["all long", "some long"],
     ),
+    Wrong(
+        "gains",
+        "bias not squared",
+        """
+        def gains(phi, slope, q, bias=0.0):
+            z = math.sqrt(q) * nodes
+            forward = math.sqrt((q - bias) / np.sum(density * phi(z) ** 2))
+            return forward, 1 / math.sqrt(np.sum(density * slope(z) ** 2))
+        """,
+        ["biases"],
+    ),
+    Wrong(
+        "predict",
+        "forgets the biases",
+        """
+        def predict(network, mean_square):
+            q, slopes = [], []
+            for phi, slope, g, bias in network:
+                z = math.sqrt(g**2 * mean_square) * nodes
+                q.append(g**2 * mean_square)
+                mean_square = np.sum(density * phi(z) ** 2)
+                slopes.append(np.sum(density * slope(z) ** 2))
+            decades = [0.0]
+            for l in range(len(network) - 1, 0, -1):
+                step = math.log10(network[l][2] * math.sqrt(slopes[l - 1]))
+                decades.insert(0, decades[0] + step)
+            return q, decades
+        """,
+        ["variances", "mixed"],
+    ),
 ]
 
 # Task 6: the solution in pieces, each of which can be wrong
@@ -751,6 +781,36 @@ WRONG += [
         "calls everybody healthy",
         'def examine(log):\n    return "healthy", 0, 0.0',
         ["names", "weights", "dead", "backward"],
+    ),
+    Wrong(
+        "examine",
+        "calls a factor near 1 healthy",
+        examine().replace("> 1e-6", "> 0.3"),
+        ["names", "backward"],
+    ),
+    Wrong(
+        "examine",
+        "looks for weights that are too large only",
+        examine().replace("not 0.5 <= size <= 2", "size > 2"),
+        ["names", "weights"],
+    ),
+    Wrong(
+        "examine",
+        "leaves out the first layer when looking for dead units",
+        examine().replace("l < K and dead", "1 < l < K and dead"),
+        ["names", "dead"],
+    ),
+    Wrong(
+        "examine",
+        "looks for dead units in the last layer as well",
+        examine().replace("l < K and dead", "dead"),
+        ["names"],
+    ),
+    Wrong(
+        "examine",
+        "names the last layer of a healthy network",
+        examine().replace('"healthy", 0,', '"healthy", K,'),
+        ["names"],
     ),
 ]
 

@@ -46,7 +46,7 @@ def factored(student, given):
         return parameters, held
 
     def several():
-        names = ["other", "bias", "weight"]
+        names = ["other", "bias", "twin", "weight"]
         parameters, held = run(names, slower=0.7)
         grads = [p.grad for p in parameters]
         return {

@@ -129,9 +129,11 @@ def factored_inputs(rng):
         "weight": rng.normal(size=(3, 5)),
         "bias": rng.normal(size=4),
         "other": rng.normal(size=(4, 2)),
+        "twin": rng.normal(size=4),  # of the shape of another, with a history of its own
         "weight_grads": gradients(3, 5),
         "bias_grads": gradients(4),
         "other_grads": gradients(4, 2),
+        "twin_grads": gradients(4),
         "lr": rng.uniform(0.05, 0.2),
         "beta": rng.uniform(0.6, 0.9),
         "eps": rng.uniform(0.05, 0.2),
@@ -159,7 +161,7 @@ def factored_one(name):
 
 def factored_several(given, got):
     ends, left = got["several"]["data"], got["several"]["grad"]
-    names = ("other", "bias", "weight")
+    names = ("other", "bias", "twin", "weight")
     return all(
         near(ends[name], factored_run(given[name], given[f"{name}_grads"], given, 0.7))
         and np.array_equal(left[name], given[f"{name}_grads"][-1])
@@ -171,7 +173,7 @@ def factored_several(given, got):
 
 
 def floor_inputs(rng):
-    N, n = int(rng.integers(9, 20)), 3
+    N, n = int(rng.integers(9, 20)), 4
     X = rng.normal(size=(N, n)) @ (np.eye(n) + rng.uniform(-0.8, 0.8, size=(n, n)))
     t = X @ rng.normal(size=n) + (0.2 + np.abs(X[:, 1])) * rng.normal(size=N) + 1
     highest = np.linalg.norm(X, 2) ** 2 / N
@@ -232,9 +234,11 @@ def a_run(rng, mistake, second):
     size = {
         "nothing": 0,
         "factor": float(rng.uniform(0.2, 0.8)) if second else B,
-        "schedule": int(rng.integers(epoch + 1, 3 * epoch)) if second else int(rng.integers(1, 4)),
+        "schedule": int(rng.integers(2 * epoch + 1, 3 * epoch))
+        if second
+        else int(rng.integers(1, 4)),
         "old": int(rng.integers(5, 9)) if second else int(rng.integers(1, 3)),
-        "decay": float(rng.uniform(0.01, 0.03) if second else rng.uniform(0.2, 0.6)),
+        "decay": float(rng.uniform(0.003, 0.01) if second else rng.uniform(0.2, 0.6)),
         "rows": int(rng.integers(1, 3)) if second else int(rng.integers(B, 2 * B)),
     }[mistake]
     loader = rng.permutation(N)[: N - size if mistake == "rows" else N]

@@ -11,8 +11,10 @@ from grading import Check, Task, close
 # Four digits are asked for, in single precision too, which a Python number does not show.
 close = partial(close, rtol=1e-4)
 
-# The mean of a function of z ~ N(0, q) by Gauss's rule; students have the trapezoidal one.
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(150)
+# The mean of a function of z ~ N(0, q), on far more nodes than students have. (Gauss's rule is off
+# in the fourth digit for the slope of tanh at q = 6.)
+NODES = np.linspace(-12, 12, 12_001)
+WEIGHTS = np.exp(-(NODES**2) / 2)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
@@ -55,7 +57,8 @@ def gains_inputs(rng):
     return {
         "names": ["sine", "swish", "softplus", "leaky", "tanh"],
         "q": q,
-        "bias": np.sqrt(q * rng.uniform(0.3, 0.8, size=5)),
+        # smaller than q, too: who forgets the square gets a wrong number and no error
+        "bias": np.minimum(q, np.sqrt(q)) * rng.uniform(0.5, 0.85, size=5),
         "slope": rng.uniform(0.2, 0.5),
     }
 
@@ -82,7 +85,7 @@ def drawn_layers(rng, name, K):
         "name": name,
         "names": [kinds[(first + i) % len(kinds)] for i in range(K)],
         "g": np.full(K, rng.uniform(1.6, 2.4)) if alike else gains,
-        "bias": rng.uniform(0.2, 0.6, K),
+        "bias": np.zeros(K) if alike else rng.uniform(0.2, 0.6, K),
         "mean_square": rng.uniform(0.3, 0.8),
     }
 
@@ -223,40 +226,49 @@ def clips(name, given, got):
     return close(got[name]["dW"], dW) and close(got[name]["db"], db)
 
 
-# The ward: faults, and the sign of the factor where the backward pass is wrong. Its order is drawn,
-# and nothing that is given says who is who.
-WARD = [("healthy", 1)] * 2 + [("weights", 1)] * 3 + [("dead", 1)] * 2
-WARD += [("backward", 1), ("backward", -1)] * 2
+# The ward: faults, a sign (of the factor, where the backward pass is wrong; -1 also for weights
+# that are too small, and for healthy networks with outputs that are negative in every row, which
+# are not dead), and where among the layers that can have this fault it is: in the first, the
+# last or any. Its order is drawn, and nothing that is given says who is who.
+WARD = [("healthy", 1, "any"), ("healthy", -1, "any")]
+WARD += [("weights", -1, "first"), ("weights", 1, "last"), ("weights", -1, "any")]
+WARD += [("dead", 1, "first"), ("dead", 1, "last")]
+WARD += [("backward", 1, "first"), ("backward", -1, "any")]
+WARD += [("backward", 1, "last"), ("backward", -1, "any")]
 
 
 def examine_inputs(rng):
     """Draw the logs of a ward."""
     logs = []
     for i in rng.permutation(len(WARD)):
-        fault, sign = WARD[i]
-        log = drawn_log(rng, fault, sign)
-        while examined(log)[0] != fault or doubtful(log):
-            log = drawn_log(rng, fault, sign)
+        log = drawn_log(rng, *WARD[i])
+        while examined(log)[0] != WARD[i][0] or doubtful(log):
+            log = drawn_log(rng, *WARD[i])
         logs.append(log)
     return {"logs": logs}
 
 
-def drawn_log(rng, fault, sign):
+def drawn_log(rng, fault, sign, place):
     """Log a ReLU network, with its passes written out as the book derives them."""
     K = int(rng.integers(4, 7))
     sizes = [int(n) for n in rng.permutation(np.arange(10, 22))[: K + 1]]
     # Below a wrong factor in layer 3 or higher, errors are off without being at fault.
     lowest = 1 if fault != "backward" else 2 if sign > 0 else 3
-    ill = int(rng.integers(lowest, K + (fault != "dead")))
-    times = sign * rng.choice([rng.uniform(0.3, 0.9), rng.uniform(1.1, 4.0)])
+    layers = range(lowest, K + (fault != "dead"))
+    ill = {"first": layers[0], "last": layers[-1], "any": int(rng.choice(layers))}[place]
+    # Without the sign to tell it, it is near 1.
+    little, much = ((0.8, 0.95), (1.05, 1.25)) if sign > 0 else ((0.3, 0.9), (1.1, 4.0))
+    times = sign * rng.choice([rng.uniform(*little), rng.uniform(*much)])
     W, b = [], []
     for layer, (n, m) in enumerate(pairwise(sizes), 1):
         W.append(rng.normal(0, math.sqrt(2 / n), (n, m)))
         b.append(0.1 * rng.normal(size=m))
         if layer == ill and fault == "weights":
-            W[-1] *= rng.choice([rng.uniform(0.15, 0.3), rng.uniform(3.5, 6)])
+            W[-1] *= rng.uniform(3.5, 6) if sign > 0 else rng.uniform(0.15, 0.3)
         if layer == ill and fault == "dead":
             b[-1][rng.random(m) < 0.65] -= 40
+        if layer == K and (fault, sign) == ("healthy", -1):
+            b[-1] -= 40
     a, on = [rng.normal(size=(int(rng.integers(14, 24)), sizes[0]))], []
     for W_l, b_l in zip(W, b, strict=True):
         z = a[-1] @ W_l + b_l
@@ -307,8 +319,9 @@ def doubtful(log):
 
 
 def all_named(given, got):
-    """Compare the names of the faults, healthy networks included."""
-    return all(got[str(i)]["fault"] == examined(log)[0] for i, log in enumerate(given["logs"]))
+    """Compare the names of the faults; of healthy networks, the layer and the evidence too."""
+    named = all(got[str(i)]["fault"] == examined(log)[0] for i, log in enumerate(given["logs"]))
+    return named and proved("healthy", given, got)
 
 
 def proved(fault, given, got):
@@ -420,7 +433,12 @@ TASKS = [
         "examine",
         examine_inputs,
         [
-            Check("names", 1, "Of a mixed ward, each network gets the right name.", all_named),
+            Check(
+                "names",
+                1,
+                "Of a mixed ward, each gets the right name, and the healthy get layer 0, too.",
+                all_named,
+            ),
             Check(
                 "weights",
                 1,
