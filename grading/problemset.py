@@ -105,7 +105,8 @@ class Right:
 def close(got, expected, rtol=1e-8, single=1e-4) -> bool:
     """Say whether an array has the expected shape, and no error above `rtol` of its largest entry.
 
-    Single precision may be off by `single` instead; ``single=0`` demands double.
+    Single precision may be off by `single` instead; ``single=0`` demands double. Nothing is
+    close to what is not finite.
     """
     got, expected = np.asarray(got), np.asarray(expected)
     if got.shape != expected.shape or got.dtype.kind not in "biufc":
@@ -114,7 +115,7 @@ def close(got, expected, rtol=1e-8, single=1e-4) -> bool:
     size = np.abs(expected).max(initial=0) or 1.0
     with np.errstate(all="ignore"):  # a student's inf and nan are compared like all else
         error = np.abs(got.astype(complex) - expected).max(initial=0)
-    return bool(error <= allowed * size)
+    return bool(error <= allowed * size < np.inf)
 
 
 class ProblemSet:

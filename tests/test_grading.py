@@ -13,7 +13,7 @@ import mini_set
 import numpy as np
 import pytest
 
-from grading import Check, batch, runner, secret
+from grading import Check, batch, close, runner, secret
 from grading.__main__ import main
 from grading.attempt import Got, failure, listen
 from grading.batch import grade
@@ -424,6 +424,14 @@ def test_what_would_cost_this_side_long_is_not_taken(line):
     heard = listen(b'{"up": true}\n' + line)
     assert heard.forged
     assert not heard.values
+
+
+@pytest.mark.parametrize("endless", [np.inf, np.nan])
+def test_nothing_is_close_to_what_is_not_finite(endless):
+    """Else one such entry would let every answer pass."""
+    assert not close(np.array([1.0, 2.0]), np.array([endless, 2.0]))
+    assert not close(np.array([endless, 2.0]), np.array([1.0, 2.0]))
+    assert close(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
 
 
 def test_empty_arrays_come_through():
