@@ -315,7 +315,7 @@ def test_ctrl_c_is_told_in_a_line(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr("grading.__main__.grade", interrupted)
     assert main(["grade", "ps1_backprop", str(tmp_path), "--out", str(tmp_path / "out")]) == 130
-    assert "goes on there" in capsys.readouterr().err
+    assert "goes on from there" in capsys.readouterr().err
 
 
 RUN = """
