@@ -77,7 +77,8 @@ grading: venv
 grade: venv
 	@test -n "$(SET)" -a -n "$(FROM)" || { \
 	    echo "Say what to grade: make grade SET=ps1_backprop FROM=submissions OUT=graded"; exit 1; }
-	@$(PY) -m grading grade $(SET) "$(FROM)" --out "$(or $(OUT),graded/$(SET))"
+	@$(PY) -m grading grade $(SET) "$(FROM)" --out "$(or $(OUT),graded/$(SET))" \
+	    $(if $(SECRET),--secret "$(SECRET)")
 
 lint: venv
 	@echo "Checking the code style …"

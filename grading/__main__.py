@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def _parser():
 
     command = commands.add_parser("secret", help="make the secret of a course")
     command.add_argument("file", type=Path)
-    command.set_defaults(run=lambda options: secret.make(options.file))
+    command.set_defaults(run=_secret)
 
     command = commands.add_parser("selftest", help="grade the sets' own right and wrong answers")
     command.add_argument("sets", metavar="SET", nargs="*", default=names())
@@ -93,6 +94,11 @@ def _release(options):
     problem_set, key = ProblemSet(options.sets[0]), secret.read(options.secret)
     made = personal_releases(problem_set, options.students, key, options.out)
     print(f"Made {len(made)} notebooks in {options.out}, one for each student.")
+
+
+def _secret(options):
+    secret.make(options.file)
+    print(f"Made {options.file}. Keep it: the students' data are made from it.")
 
 
 def _grade(options):
@@ -120,8 +126,10 @@ def _grade(options):
         course=options.course,
         progress=progress,
     )
-    graded = f"{len(results)} submission{'s' * (len(results) != 1)}"
-    print(f"{graded} done. See {out / 'report.html'}.")
+    total = Counter(result["status"] for result in results)
+    listed = ", ".join(f"{n} {status}" for status, n in sorted(total.items()))
+    print(f"{len(results)} submission{'s' * (len(results) != 1)}: {listed}.")
+    print(f"See {out / 'report.html'}.")
 
 
 def _selftest(options):

@@ -88,8 +88,12 @@ def grade(
     if out.is_relative_to(folder):
         raise ValueError(f"the results, {out}, must not be inside the submissions, {folder}")
     submissions = find(folder, problem_set.name)
+    if not submissions:
+        raise ValueError(f"there is no submission in {folder}")
     with alone_in(out):
-        refuse_another_set(out, problem_set.name)
+        made_from = hashlib.sha256(secret).hexdigest()[:16] if secret else "0"
+        hold(out / ".set", problem_set.name, "results of the set {held}, this is {now}")
+        hold(out / ".seeds", made_from, "results for other SEEDs: is --secret right?")
         if (out / explanations.CSV).exists():  # a mistake in it is told before the work, not after
             explanations.read_points(out / explanations.CSV)
         personal = secret is not None
@@ -200,13 +204,13 @@ def own_secret(out: Path) -> bytes:
     return secrets.read(path)
 
 
-def refuse_another_set(out: Path, name: str) -> None:
-    """Keep the results of two problem sets apart."""
-    path = out / ".set"
-    held = path.read_text(encoding="utf-8").strip() if path.exists() else name
-    if held != name:
-        raise ValueError(f"{out} holds results of {held}; choose another folder for {name}")
-    files.write(path, f"{name}\n")
+def hold(path: Path, now: str, complaint: str) -> None:
+    """Keep apart in a folder of results what would overwrite good results with others."""
+    held = path.read_text(encoding="utf-8").strip() if path.exists() else now
+    if held != now:
+        said = complaint.format(held=held, now=now)
+        raise ValueError(f"{path.parent} holds {said} (Else choose another folder.)")
+    files.write(path, f"{now}\n")
 
 
 def fingerprint(problem_set: ProblemSet) -> str:

@@ -196,6 +196,7 @@ def become_nobody(proc):
     write(proc, "self/uid_map", f"{NOBODY} {uid} 1")
     write(proc, "self/gid_map", f"{NOBODY} {gid} 1")
     write(proc, "sys/user/max_user_namespaces", "0")
+    write(proc, "sys/user/max_inotify_instances", "0")  # whose watches hold memory as well
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == -1:
             break  # there are no more

@@ -24,7 +24,7 @@ def file_stem(student: str) -> str:
 def lone_stem(student: str) -> str:
     """Return a stem that stays a student's own where upper and lower case are the same."""
     stem = file_stem(student)
-    return stem if stem == stem.casefold() else _hashed(stem, student)
+    return stem if stem == stem.casefold() or "~" in stem else _hashed(stem, student)
 
 
 def file_names(students) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 
 from grading.attempt import Outcome, Patience, attempt, printable
 from grading.notebook import is_empty, is_explanation, nbgrader
-from grading.problemset import ProblemSet, Task
+from grading.problemset import ProblemSet, Task, names
 from grading.sandbox import Sandbox
 from grading.secret import hidden_inputs
 from grading.submissions import Submission, own_lines_in_given_cells, structure_doubts
@@ -28,6 +28,8 @@ def grade_submission(
         return _finished(result, problem_set, "unreadable", [submission.unreadable])
     source_cells = problem_set.source["cells"]
     doubts = [*submission.doubts, *structure_doubts(source_cells, submission.cells, seed)]
+    if other := _another_set(problem_set, submission.cells):
+        doubts = [*submission.doubts, f"it is the notebook of {other}"]
     patience = Patience()
     for task in problem_set.tasks.values():
         given = {
@@ -44,9 +46,20 @@ def grade_submission(
     said = {}  # what is the same of several tasks is said once
     for task in result["tasks"]:
         if task["note"]:
-            said.setdefault(task["note"], []).append(task["name"])
-    notes = [f"{', '.join(names)}: {note}" for note, names in said.items()]
+            short = task["title"].split(".")[0]  # such as Task 3
+            said.setdefault(task["note"], []).append(short)
+    notes = [f"{', '.join(tasks)}: {note}" for note, tasks in said.items()]
     return _finished(result, problem_set, status, [*doubts, *notes])
+
+
+def _another_set(problem_set: ProblemSet, cells) -> str:
+    """Return the name of the set that a notebook answers, if it is another one."""
+    there = {nbgrader(cell).get("grade_id") for cell in cells}
+    if not there & set(problem_set.tasks):
+        for name in names(problem_set.exercises):
+            if set(ProblemSet(name, problem_set.exercises).tasks) <= there:
+                return name
+    return ""
 
 
 def failed_here(problem_set: ProblemSet, submission: Submission, seed: int, error) -> dict:
@@ -118,12 +131,16 @@ def _explanations(problem_set: ProblemSet, cells):
             if nbgrader(c).get("grade_id") == name and c["cell_type"] == "markdown"
         ]
         empty = bool(texts) and all(map(is_empty, texts))
+        if not texts:  # its cell has lost its mark: a person may find it among these
+            handed_out = {c["source"] for c in problem_set.source["cells"]}
+            own = (c["source"] for c in cells if c["cell_type"] == "markdown")
+            added = [text for text in own if text not in handed_out and not is_empty(text)]
         yield {
             "name": name,
             "title": problem_set.titles[name],
             "max_points": nbgrader(cell)["points"],
             "points": 0 if empty else None,
             "comment": "There is no answer in its cell." if empty else "",
-            "text": "\n\n".join(texts),
+            "text": "\n\n".join(texts or added),
             "missing": not texts,
         }

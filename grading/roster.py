@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-_ID_COLUMNS = ("student_id", "id", "student", "username", "login")
+_ID_COLUMNS = ("student_id", "id", "student", "username", "login", "user", "email")
 
 
 class ReleaseError(ValueError):

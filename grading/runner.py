@@ -21,6 +21,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 import types
 
 import numpy as np
@@ -30,6 +31,8 @@ MAX_TEXT = 300
 
 def encode(value):
     """Turn arrays, numbers, strings, and lists, tuples and dicts of those into plain JSON."""
+    if value is None:
+        raise ValueError("it is None: is a `return` or an assignment missing?")
     if isinstance(value, dict):
         return {"dict": {str(key): encode(item) for key, item in value.items()}}
     try:
@@ -88,12 +91,16 @@ class CellTimeout(BaseException):
 
 
 def described(error):
-    """Return an error as one short text, even where its own code fails."""
+    """Return an error as one short text with its place, even where its own code fails."""
     try:
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        place = ""
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if cell := re.fullmatch(r"<(cell \d+)>", frame.f_code.co_filename):
+                place = f" ({cell[1]}, line {line})"  # the innermost line of the notebook's
+        return re.sub(r"<(cell \d+)>", r"\1", text[:MAX_TEXT]) + place
     except Exception:
-        text = "an error that cannot be shown"
-    return text[:MAX_TEXT]
+        return "an error that cannot be shown"
 
 
 def plain(source):

@@ -72,7 +72,8 @@ def find(folder: Path, set_name: str) -> list[Submission]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("._") or entry.name in LEFT_OUT:
             continue
-        student = shown(entry.stem if entry.suffix == ".ipynb" else entry.name)
+        is_named_by_stem = entry.suffix == ".ipynb" or not entry.is_dir()
+        student = shown(entry.stem if is_named_by_stem else entry.name)
         if student in found:
             found[student].doubts.append(f"{shown(entry.name)} was handed in as well")
         else:
@@ -184,6 +185,9 @@ def _cells(raw: bytes) -> Iterator[dict]:
 def structure_doubts(source_cells, cells, seed: int) -> Iterator[str]:
     """Yield what a person should look at: cells that are gone or double, and a SEED of another."""
     there = [(nbgrader(cell).get("grade_id"), cell["cell_type"]) for cell in cells]
+    if not any(name for name, _ in there):
+        yield "its cells have lost the marks by which answers are told apart; all its code was run"
+        return
     for cell in source_cells:
         if is_solution(cell) or is_explanation(cell):
             name = nbgrader(cell)["grade_id"]

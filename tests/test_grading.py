@@ -66,6 +66,7 @@ def graded(problem_set, inbox, **options):
         ({"double": "def double(x):\n    return 2 * x.ravel()"}, "graded", 4),
         ({"double": "def double(x):\n    return x / 0"}, "graded", 2),
         ({"double": "def double(x):\n    return 'two'"}, "graded", 2),
+        ({"double": "def double(x):\n    2 * x"}, "graded", 2),
         ({"double": "def double(x):\n    return 2 * x[:1]"}, "graded", 2),
         ({"double": "def double(x):\n    return [2 * float(v) for v in x]"}, "graded", 4),
         ({"double": "while True: pass"}, "timed out", 2),
@@ -106,8 +107,14 @@ def test_what_a_failed_part_said_is_told(mini, inbox):
         "max_points": 2,
         "passed": False,
         "says": "It is twice the input.",
-        "error": "NameError: name 'y' is not defined",
+        "error": "NameError: name 'y' is not defined (cell 4, line 2)",
     }
+
+
+def test_a_forgotten_return_is_told_as_one(mini, inbox):
+    hand_in(inbox, mini, "ana", double="def double(x):\n    2 * x")
+    (check, _) = graded(mini, inbox)["ana"]["tasks"][0]["checks"]
+    assert "it is None: is a `return` or an assignment missing?" in check["error"]
 
 
 def test_an_empty_explanation_needs_nobody(mini, inbox):
@@ -146,7 +153,7 @@ def easy_data(cells):
 @pytest.mark.parametrize(
     ("change", "status", "score", "note"),
     [
-        (without_metadata, "needs review", 5, "“double” is missing"),
+        (without_metadata, "needs review", 5, "its cells have lost the marks"),
         (doubled, "needs review", 2, "“double” is there 2 times"),
         (without_answer, "needs review", 3, "“mean” is missing"),
         (easy_data, "needs review", 3, "“setup” is the teacher's"),
@@ -299,7 +306,7 @@ def test_an_error_of_ours_waits_for_no_other_submission(mini, inbox, monkeypatch
     for n in range(20):
         hand_in(inbox, mini, f"s{n:02}")
     monkeypatch.setattr(batch, "graded", slowly)
-    monkeypatch.setattr(batch, "refuse_another_set", lambda *a: None)
+    monkeypatch.setattr(batch, "hold", lambda *a: None)
     monkeypatch.setattr(batch.files, "write", full)
     with pytest.raises(OSError, match="No space left") as raised:
         graded(mini, inbox)
@@ -385,6 +392,39 @@ def test_each_student_has_a_seed_and_inputs_of_their_own(mini, inbox, tmp_path):
         assert "SEED" in results[name]["note"]
     drawn = [secret.hidden_inputs(key, mini.name, "double", name).normal() for name in seeds]
     assert drawn[0] != drawn[1]
+
+
+def test_another_secret_does_not_overwrite_good_results(mini, inbox, tmp_path):
+    key = b"k" * 32
+    hand_in(inbox, mini, "ana", seed=secret.seed_for(key, mini.name, "ana"))
+    first = graded(mini, inbox, secret=key)
+    for other in (None, b"o" * 32):
+        with pytest.raises(ValueError, match="is --secret right"):
+            graded(mini, inbox, secret=other)
+    assert graded(mini, inbox, secret=key) == first
+
+
+def test_two_sets_do_not_share_a_folder(mini, inbox, tmp_path):
+    hand_in(inbox, mini, "ana")
+    graded(mini, inbox)
+    with pytest.raises(ValueError, match="holds results of the set ps0_mini"):
+        grade(ProblemSet("ps1_backprop"), inbox, inbox.parent / "out")
+
+
+def test_the_notebook_of_another_set_is_known(mini, inbox, tmp_path):
+    shutil.copytree(ROOT / "exercises", mini.exercises, dirs_exist_ok=True)
+    other = ProblemSet("ps4_zero_grad", mini.exercises)
+    shutil.copy(other.release_path, inbox / "ana.ipynb")
+    result = graded(mini, inbox)["ana"]
+    assert result["status"] == "needs review"
+    assert result["note"].startswith("it is the notebook of ps4_zero_grad")
+
+
+def test_an_explanation_that_lost_its_mark_can_be_read(mini, inbox):
+    text = changed(mini, without_metadata, why="It is so, since I say so.")
+    (inbox / "ana.ipynb").write_text(text, encoding="utf-8")
+    (explanation,) = graded(mini, inbox)["ana"]["explanations"]
+    assert (explanation["text"], explanation["missing"]) == ("It is so, since I say so.", True)
 
 
 def test_a_secret_stays_out_of_the_repository(tmp_path):
@@ -475,5 +515,8 @@ def test_without_isolation_it_refuses_unless_told(mini, inbox, tmp_path):
 
 
 def test_mistakes_on_the_command_line_are_told(capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="there is no submission in"):
+        main(["grade", "ps1_backprop", str(tmp_path / "empty"), "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="there is no problem set 'ps9'"):
         main(["grade", "ps9", str(tmp_path)])

@@ -380,7 +380,7 @@ def test_a_cell_that_fails_stops_no_other(walls):
     values = [runner.decode(line["value"]) for line in lines if "value" in line]
     assert values == [3]
     stopped = {line["cell"]: line["error"] for line in lines if "cell" in line}
-    assert stopped[2] == "ValueError: no"
+    assert stopped[2] == "ValueError: no (cell 2, line 2)"
     assert stopped[3].startswith("SyntaxError")
     assert lines[-1] == {"end": True}
 
