@@ -39,7 +39,8 @@ book: site
 	@echo "The book is built. Open _build/html/index.html, or run: make serve"
 
 # A notebook, or a file of tests, stays whole in one process. The longest of them bounds what more processes can save.
-PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Without the reorder, files begin in the order that conftest.py gives them.
+PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # Every check runs, also after one has failed, so that one run shows all there is to mend.
 test: grading

@@ -17,6 +17,8 @@ from nbval.plugin import IPyNbCell
 
 from tools import figures, notebook_rules, notebooks
 
+LONGEST = {"test_site": 0, "test_hostile": 1, "test_exercises": 2}
+
 
 def pytest_configure(config):
     """Prepare the surroundings, and with `--nbval` the comparison."""
@@ -32,6 +34,11 @@ def pytest_configure(config):
         RunningKernel.execute_cell_input = execute_cell_input
         if not hasattr(config, "workerinput"):  # once, not in every process of pytest-xdist
             shutil.rmtree(config.figure_diffs, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that none of them is left alone at the end."""
+    items.sort(key=lambda item: LONGEST.get(item.path.stem, len(LONGEST)))
 
 
 def execute_cell_input(kernel, code, allow_stdin=None):
