@@ -77,8 +77,9 @@ def grade(
     Raises
     ------
     ValueError
-        If there is no such folder, or `out` is inside it; or if the points that a person filled in
-        are not understood. All is graded then, and the next run takes it from there.
+        If there is no such folder, nothing in it, or `out` inside it; if `out` holds results of
+        another problem set or secret; or if the points that a person filled in are not understood.
+        Nothing is graded then.
     NoIsolationError
         If students' code cannot be kept apart and `isolation` is True.
     RuntimeError
