@@ -55,6 +55,7 @@ test: grading
 	echo "All checks passed."
 
 notebooks: venv
+	@$(LOCKED) $(PY) -m tools.live
 	@$(LOCKED) $(PY) -m tools.notebooks
 	@$(LOCKED) $(PY) -m tools.ledger
 

@@ -1,31 +1,25 @@
 """The built site, as its readers meet it: its files are read, then a browser visits every page."""
 
 import base64
-import functools
 import gzip
 import hashlib
-import http.server
 import io
 import json
-import os
 import re
-import shutil
-import threading
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browsing import SITE, Reader
 from bs4 import BeautifulSoup
 from PIL import Image, ImageChops
-from playwright.sync_api import sync_playwright
 
 from gradnb.claims import CLAIMS
 from tools import ledger
 
 ROOT = Path(__file__).parents[1]
-SITE = ROOT / "_build" / "html"
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
@@ -48,16 +42,6 @@ def compressed_size(url):
         if file.suffix in {".woff2", ".webp", ".png", ".jpg"}
         else len(gzip.compress(data))
     )
-
-
-@pytest.fixture(scope="session")
-def site():
-    if not (SITE / "index.html").exists():
-        pytest.fail(
-            f"there is no site in {SITE.parent.name}/{SITE.name}: run `make book` first",
-            pytrace=False,
-        )
-    return SITE
 
 
 @pytest.fixture(scope="session")
@@ -217,77 +201,6 @@ def test_no_page_is_left_from_an_earlier_build(site, pages):
 
 
 # --- in a browser
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # keeps connections open: a page is some thirty files
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="session")
-def server(site):
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=site)
-    ) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    with sync_playwright() as p:
-        if not path and not Path(p.chromium.executable_path).exists():
-            how = (
-                "no browser: install Chromium, run `playwright install chromium`, "
-                "or set CHROMIUM to its path"
-            )
-            pytest.fail(how, pytrace=False) if os.environ.get("CI") else pytest.skip(how)
-        # Chromium's sandbox does not start for root, as in most containers.
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
-        browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
-        yield browser
-        browser.close()
-
-
-class Reader:
-    """A page of the browser that notes what goes wrong and lets nothing out."""
-
-    def __init__(self, context, home):
-        self.home, self.problems, self.loaded = home, [], {}
-        self.page = context.new_page()
-        self.page.on(
-            "console",
-            lambda m: m.type in {"error", "warning"} and self.problems.append(f"console: {m.text}"),
-        )
-        self.page.on("pageerror", lambda e: self.problems.append(f"script: {e}"))
-        self.page.on(
-            "response", lambda r: r.status >= 400 and self.problems.append(f"{r.status}: {r.url}")
-        )
-        context.route("**/*", self.gate)
-
-    def gate(self, route):
-        url = route.request.url
-        if url.startswith((self.home, "data:", "blob:")):
-            self.loaded[urldefrag(url)[0].split("?")[0]] = route.request.resource_type
-            route.continue_()
-        else:
-            self.problems.append(f"asks for {url}")
-            route.abort()
-
-    def open(self, name):
-        self.loaded.clear()
-        self.page.goto(self.home + name)
-        if name == "index.html":
-            self.page.wait_for_url("**/chapters/index.html")
-        self.page.wait_for_load_state("load")
-        self.page.evaluate(
-            "document.fonts.ready.then(() => new Promise(done => setTimeout(done, 100)))"
-        )
 
 
 SCREENS = {

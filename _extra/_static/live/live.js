@@ -1,0 +1,195 @@
+// The frame of the live figures. A figure says what can be set, computes numbers from the settings, draws them and says
+// them in a sentence; this file gives it controls for keyboard, pointer and screen reader. It also runs in Node, where
+// `tools/live.py` makes the pictures that a page shows before, or without, any script.
+"use strict";
+
+const Live = (() => {
+  const figures = {};
+  const FULL_WIDTH = 640; // px, of a drawing; the column of text is no wider
+
+  // `figure` has: controls, a list of {name, label, values, value, show}, where `values` are numbers (a slider), texts (a
+  // list) or [false, true] (a switch), and `show` writes a value; compute(settings) -> numbers; draw(result, settings,
+  // width) -> SVG; say(result, settings) -> text.
+  function define(name, figure) {
+    for (const control of figure.controls) control.show ??= String;
+    figures[name] = figure;
+  }
+
+  const defaults = figure => Object.fromEntries(figure.controls.map(control => [control.name, control.value]));
+
+  // --- drawing
+
+  const round = value => Math.round(value * 10) / 10; // a tenth of a pixel, and the same text on every machine
+  const escape = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;");
+  const svg = (width, height, ...parts) =>
+    `<svg class="drawing" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">` +
+    `${parts.flat(Infinity).join("\n")}</svg>`;
+  // `dx` and `dy` shift it in pixels, `anchor` is start, middle or end. `text` may hold the markup of `power`.
+  const text = (x, y, markup, kind = "", anchor = "start") =>
+    `<text x="${round(x)}" y="${round(y)}" class="${kind}" text-anchor="${anchor}">${markup}</text>`;
+  const minus = value => String(value).replace("-", "−");
+  const power = exponent => `10<tspan dy="-0.45em" font-size="75%">${minus(exponent)}</tspan>`;
+
+  // A number for a sentence: three digits, and a power of ten where zeros would have to be counted.
+  function number(value, digits = 3) {
+    if (value === 0 || !Number.isFinite(value)) return value === 0 ? "0" : value > 0 ? "beyond the largest number" : "not a number";
+    const exponent = Math.floor(Math.log10(Math.abs(value)));
+    if (exponent >= -3 && exponent < 5) return minus(Number(value.toPrecision(digits)));
+    const [head, tail] = value.toExponential(digits - 1).split("e");
+    return `${minus(Number(head))} × 10${superscript(Number(tail))}`;
+  }
+  const superscript = value => String(value).replace(/./g, letter => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(letter)]);
+
+  function steps(low, high, count) { // round numbers between two ends
+    const rough = (high - low) / count, size = 10 ** Math.floor(Math.log10(rough));
+    const step = size * [1, 2, 5, 10].find(factor => factor * size >= rough * 0.999);
+    const ticks = [];
+    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) ticks.push(Number((i * step).toPrecision(12)));
+    return ticks;
+  }
+
+  // One axis: {domain: [low, high], log, label, ticks, count}; on a logarithmic one the domain is of the values themselves.
+  function scale({domain, log = false, ticks, count = 5}, start, end) {
+    const to = log ? Math.log10 : Number;
+    const [low, high] = domain.map(to);
+    const place = value => start + (to(value) - low) / (high - low) * (end - start);
+    if (!ticks) {
+      ticks = log ? steps(low, high, count).filter(Number.isInteger).map(exponent => 10 ** exponent) : steps(low, high, count);
+    }
+    const name = value => log ? power(Math.round(Math.log10(value))) : minus(value);
+    return {place, ticks: ticks.map(value => ({at: place(value), name: name(value)}))};
+  }
+
+  // A frame with two axes in the box {left, top, width, height}. Its marks are cut at the frame; `line`, `dot` and `area`
+  // take data, `words` writes beside a point of the data.
+  function plot({left, top, width, height, x, y, title = ""}) {
+    const right = left + width, bottom = top + height;
+    const across = scale(x, left, right), up = scale(y, bottom, top);
+    const far = 1e4; // px: what lies beyond the frame is cut, but a browser cannot draw at 1e300
+    const clamp = value => Math.max(-far, Math.min(far, value));
+    const at = ([u, v]) => [round(clamp(across.place(u))), round(clamp(up.place(v)))];
+    const inside = ([u, v]) => Number.isFinite(across.place(u)) && Number.isFinite(up.place(v));
+    const cut = marks => `<svg x="${left}" y="${top}" width="${width}" height="${height}" viewBox="${left} ${top} ${width} ${height}">${marks}</svg>`;
+    const axes = [
+      `<path class="axis" d="M${left} ${top}V${bottom}H${right}"/>`,
+      ...across.ticks.map(tick => `<path class="axis" d="M${round(tick.at)} ${bottom}v4"/>` + text(tick.at, bottom + 18, tick.name, "tick", "middle")),
+      ...up.ticks.map(tick => `<path class="axis" d="M${left} ${round(tick.at)}h-4"/>` + text(left - 8, tick.at + 4, tick.name, "tick", "end")),
+      text((left + right) / 2, bottom + 38, x.label ?? "", "label", "middle"),
+      text(left, top - 10, title || (y.label ?? ""), "label"), // above the axis: nobody turns the head
+    ];
+    return {
+      axes,
+      x: across.place,
+      y: up.place,
+      line: (points, kind) => cut(`<path class="line ${kind}" d="${points.filter(inside).map((p, i) => (i ? "L" : "M") + at(p).join(" ")).join("")}"/>`),
+      dots: (points, kind, radius = 3.5) => cut(points.filter(inside).map(p => `<circle class="dot ${kind}" cx="${at(p)[0]}" cy="${at(p)[1]}" r="${radius}"/>`).join("")),
+      area: (points, kind) => cut(`<path class="area ${kind}" d="${points.filter(inside).map((p, i) => (i ? "L" : "M") + at(p).join(" ")).join("")}Z"/>`),
+      words: (point, markup, kind, {dx = 0, dy = 0, anchor = "start"} = {}) =>
+        text(Math.max(left, Math.min(right, across.place(point[0]))) + dx, Math.max(top, Math.min(bottom, up.place(point[1]))) + dy, markup, kind, anchor),
+    };
+  }
+
+  // --- on the page
+
+  function field(control, id) { // its element, how to read it and how to set it
+    const {label, values, show, name} = control;
+    const box = document.createElement("div");
+    let input;
+    if (typeof values[0] === "string") {
+      input = document.createElement("select");
+      for (const value of values) input.add(new Option(show(value), value));
+      box.append(caption(label, id), input);
+    } else if (typeof values[0] === "boolean") {
+      input = document.createElement("input");
+      input.type = "checkbox";
+      box.append(input, caption(label, id));
+    } else {
+      input = document.createElement("input");
+      Object.assign(input, {type: "range", min: 0, max: values.length - 1, step: 1});
+      const value = document.createElement("span");
+      value.className = "live-value";
+      value.setAttribute("aria-hidden", "true"); // the slider says it itself
+      box.append(caption(label, id), value, input);
+    }
+    box.className = `live-field live-${input.type.replace("select-one", "list")}`;
+    Object.assign(input, {id, name, autocomplete: "off"});
+    const slider = input.type === "range", flips = input.type === "checkbox";
+    return {
+      box,
+      get: () => flips ? input.checked : slider ? values[input.value] : input.value,
+      set(value) {
+        if (!values.includes(value)) throw RangeError(`${name} cannot be ${value}`);
+        if (flips) input.checked = value;
+        else input.value = slider ? values.indexOf(value) : value;
+        if (slider) {
+          input.setAttribute("aria-valuetext", show(value));
+          box.querySelector(".live-value").textContent = show(value);
+        }
+      },
+    };
+  }
+
+  function caption(label, id) {
+    const element = document.createElement("label");
+    element.htmlFor = id;
+    element.textContent = label;
+    return element;
+  }
+
+  function mount(holder) {
+    const figure = figures[holder.dataset.live];
+    const picture = holder.querySelector("svg"), words = holder.querySelector("output");
+    const said = picture.getAttribute("aria-label");
+    const form = document.createElement("form"), fields = {};
+    form.className = "live-controls";
+    for (const control of figure.controls) {
+      const name = control.name;
+      fields[name] = field(control, `${holder.id}-${name}`);
+      form.append(fields[name].box);
+    }
+    const reset = document.createElement("button");
+    reset.type = "button";
+    reset.textContent = "Reset";
+    form.append(reset);
+    holder.prepend(form);
+
+    const state = holder.live = {settings: defaults(figure), result: null, set};
+    let drawn;
+
+    function draw() {
+      const width = Math.min(FULL_WIDTH, Math.floor(holder.clientWidth)) || FULL_WIDTH;
+      const old = holder.querySelector("svg");
+      old.outerHTML = figure.draw(state.result, state.settings, width);
+      const fresh = holder.querySelector("svg");
+      fresh.setAttribute("role", "img");
+      fresh.setAttribute("aria-label", said);
+      drawn = width;
+    }
+    function set(changes) {
+      Object.assign(state.settings, changes);
+      for (const [name, {set}] of Object.entries(fields)) set(state.settings[name]);
+      state.result = figure.compute(state.settings);
+      draw();
+      words.textContent = figure.say(state.result, state.settings);
+    }
+    form.addEventListener("input", event => set({[event.target.name]: fields[event.target.name].get()}));
+    form.addEventListener("submit", event => event.preventDefault());
+    reset.addEventListener("click", () => set(defaults(figure)));
+    new ResizeObserver(() => { if (Math.min(FULL_WIDTH, Math.floor(holder.clientWidth)) !== drawn && holder.clientWidth) draw(); }).observe(holder);
+    set({});
+  }
+
+  if (typeof document !== "undefined") {
+    addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-live]").forEach(mount));
+  }
+
+  // What stands on the page before any script runs: the drawing of the default settings, and their sentence.
+  function still(name) {
+    const figure = figures[name], settings = defaults(figure), result = figure.compute(settings);
+    return {svg: figure.draw(result, settings, FULL_WIDTH), text: figure.say(result, settings)};
+  }
+
+  return {define, still, svg, plot, text, power, minus, number, escape};
+})();
+
+if (typeof module !== "undefined") module.exports = Live;

