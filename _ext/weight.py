@@ -33,7 +33,12 @@ def shrink_fonts(app):
     icons = "".join(p.read_text(encoding="utf-8") for p in static.glob("styles/*.css"))
     icons = re.sub(r"\\([ef][0-9a-f]{3})\b", lambda code: chr(int(code[1], 16)), icons)
 
-    for fonts, text in (("vendor/fontawesome/webfonts", icons), ("katex/fonts", formulas)):
+    texts = (
+        ("vendor/fontawesome/webfonts", icons),
+        ("katex/fonts", formulas),
+        ("fonts", "".join(set(pages))),
+    )
+    for fonts, text in texts:
         for path in static.glob(f"{fonts}/*.woff2"):
             options = Options(flavor="woff2", notdef_outline=True)
             font = load_font(io.BytesIO(path.read_bytes()), options)
