@@ -101,7 +101,7 @@ class _Box:
         for string, weight in ((head, "bold"), (text, "normal")):
             if string:
                 self.texts.append(_wrapped(ax, string, room, fontsize=fontsize, fontweight=weight))
-                self.heights.append((self.texts[-1].get_text().count("\n") + 1) * 1.27 * fontsize)
+                self.heights.append(_points(ax, self.texts[-1].get_window_extent().height) + 1)
         self.height = sum(self.heights) + 2 * _PAD
 
     def draw(self, middle, rounded):
@@ -119,7 +119,7 @@ class _Box:
 
 def _wrapped(ax, string, room, **style):
     """Return a text with line breaks, so that no line is longer than `room` points."""
-    text = ax.text(0, 0, "", color=BLACK, va="top", linespacing=1.2, zorder=3, **style)
+    text = ax.text(0, 0, "", color=BLACK, va="top", linespacing=1.05, zorder=3, **style)
     lines = [""]
     for word in string.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -135,7 +135,11 @@ def _wrapped(ax, string, room, **style):
 
 def _width(text, string):
     text.set_text(string)
-    return 72 / text.figure.dpi * text.get_window_extent().width
+    return _points(text, text.get_window_extent().width)
+
+
+def _points(artist, pixels):
+    return 72 / artist.figure.dpi * pixels
 
 
 def _arrow(ax, start, end):

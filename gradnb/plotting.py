@@ -6,8 +6,11 @@ apart. Lines carry their name at their end, so that no legend has to be matched 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 
 from gradnb import checks
 
@@ -15,13 +18,16 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#767676", "#1A1A1A"
 _FAINT = "#9A9A9A"  # edges of a graph
 
+_FONTS = Path(__file__).parent / "data"
 _STYLE = {
     "figure.figsize": (6.4, 3.5),
     "figure.dpi": 160,
     "figure.constrained_layout.use": True,
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 10.5,
+    # The sans of the book's pages, DejaVu for signs that it lacks, and formulas as on the pages.
+    "font.family": ["Book Sans", "DejaVu Sans"],
+    "mathtext.fontset": "cm",
+    "font.size": 11,
+    "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
     "axes.labelcolor": BLACK,
     "axes.spines.top": False,
@@ -38,6 +44,9 @@ def use_style():
     In a notebook, figures are stored at their full size instead of cropped to their content: an
     image whose size depends on a label could not be compared.
     """
+    for path in _FONTS.glob("book-sans-*.ttf"):
+        if str(path) not in (font.fname for font in font_manager.fontManager.ttflist):
+            font_manager.fontManager.addfont(path)
     mpl.rcdefaults()
     mpl.rcParams.update(_STYLE)
     try:
