@@ -153,7 +153,7 @@ const Live = (() => {
     form.append(reset);
     holder.prepend(form);
 
-    const state = holder.live = {settings: defaults(figure), result: null, set};
+    const state = holder.live = {figure, settings: defaults(figure), result: null, set};
     let drawn;
 
     function draw() {
