@@ -16,10 +16,7 @@ import gradnb as gnb
 from tools import live
 
 PAGES = {"descent": "chapters/optimizers.html", "cliff": "chapters/stabilizing.html"}
-DEFAULTS = {
-    "descent": {"rate": 2 / (1 + 1 / 50), "beta": 0, "kappa": 50, "steps": 25},
-    "cliff": {"clip": True, "threshold": 1, "rate": 0.05, "w": 5, "b": -2.2, "steps": 300},
-}
+CLIFF = {"clip": True, "threshold": 1, "rate": 0.05, "w": 5, "b": -2.2, "steps": 300}
 
 
 @pytest.fixture(scope="module")
@@ -270,9 +267,7 @@ def test_the_walkers_go_where_those_of_the_chapter_go(shown):
             longest = rate * np.minimum(norms[:, i], limit).max()
             assert math.isclose(run["longest"], longest, rel_tol=1e-6)
             assert math.isclose(run["loss"], losses[i], rel_tol=1e-6, abs_tol=1e-12)
-    free, clipped = (
-        compute(figure, [{**DEFAULTS["cliff"], "threshold": limit}])[0] for limit in (1, math.inf)
-    )
+    free, clipped = (compute(figure, [{**CLIFF, "threshold": limit}])[0] for limit in (1, math.inf))
     assert free["free"] == clipped["clipped"] != free["clipped"]
 
 
@@ -295,7 +290,7 @@ def test_the_hundred_walkers_of_the_chapter(shown):
 
 def test_the_cliff_is_drawn_where_its_numbers_say(shown):
     figure = shown("cliff")
-    found = figure.set(**DEFAULTS["cliff"])
+    found = figure.set(**CLIFF)
     x, y = ticks(figure, "middle", "4", "6"), ticks(figure, "end", "-3", "-1")
     for way, kind in (("free", "vermilion thin"), ("clipped", "blue thin")):
         path = np.array(found[way]["path"])
@@ -326,7 +321,6 @@ def test_the_tint_of_the_cliff_tells_the_loss(shown):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_description_says_what_the_default_shows(shown, name):
     figure = shown(name)
-    figure.set(**DEFAULTS[name])
     alt = figure.box.locator("svg.drawing").get_attribute("aria-label")
     numbers = re.findall(r"\d+(?:\.\d+)?", alt)
     assert numbers
