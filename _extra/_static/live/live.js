@@ -22,29 +22,43 @@ const Live = (() => {
   const round = value => Math.round(value * 10) / 10; // a tenth of a pixel, and the same text on every machine
   const escape = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;");
   const svg = (width, height, ...parts) =>
-    `<svg class="drawing" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">` +
-    `${parts.flat(Infinity).join("\n")}</svg>`;
+    `<svg class="drawing" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
+    `width="${width}" height="${height}">${parts.flat(Infinity).join("\n")}</svg>`;
   // `dx` and `dy` shift it in pixels, `anchor` is start, middle or end. `text` may hold the markup of `power`.
   const text = (x, y, markup, kind = "", anchor = "start") =>
     `<text x="${round(x)}" y="${round(y)}" class="${kind}" text-anchor="${anchor}">${markup}</text>`;
   const minus = value => String(value).replace("-", "−");
-  const power = exponent => `10<tspan dy="-0.45em" font-size="75%">${minus(exponent)}</tspan>`;
+  const power = exponent => `10<tspan dy="-0.4em" font-size="86%">${minus(exponent)}</tspan>`;
+
+  // What the colours mean, in a row: [words, kind of line] for each.
+  const key = (x, y, entries) => entries.map(([words, kind]) => {
+    const line = `<path class="line ${kind}" d="M${round(x)} ${y - 5}h18"/>` + text(x + 23, y, words);
+    x += 34 + 6.6 * words.length;
+    return line;
+  });
 
   // A number for a sentence: three digits, and a power of ten where zeros would have to be counted.
   function number(value, digits = 3) {
-    if (value === 0 || !Number.isFinite(value)) return value === 0 ? "0" : value > 0 ? "beyond the largest number" : "not a number";
+    if (value === 0) return "0";
+    if (!Number.isFinite(value)) return value > 0 ? "beyond the largest number" : "not a number";
     const exponent = Math.floor(Math.log10(Math.abs(value)));
     if (exponent >= -3 && exponent < 5) return minus(Number(value.toPrecision(digits)));
     const [head, tail] = value.toExponential(digits - 1).split("e");
-    return `${minus(Number(head))} × 10${superscript(Number(tail))}`;
+    return `${minus(Number(head))}\u00a0×\u00a010${superscript(Number(tail))}`; // not to be broken over two lines
   }
-  const superscript = value => String(value).replace(/./g, letter => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(letter)]);
+  const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻";
+  const superscript = value => String(value).replace(/./g, letter => RAISED["0123456789-".indexOf(letter)]);
+  // The same for the ear: some screen readers pass over raised digits.
+  const spoken = words => words.replace(RegExp(`10([${RAISED}]+)`, "g"),
+    (_, raised) => `10 to the power ${[...raised].map(letter => "0123456789−"[RAISED.indexOf(letter)]).join("")}`);
 
   function steps(low, high, count) { // round numbers between two ends
     const rough = (high - low) / count, size = 10 ** Math.floor(Math.log10(rough));
     const step = size * [1, 2, 5, 10].find(factor => factor * size >= rough * 0.999);
     const ticks = [];
-    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) ticks.push(Number((i * step).toPrecision(12)));
+    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
+      ticks.push(Number((i * step).toPrecision(12)));
+    }
     return ticks;
   }
 
@@ -54,7 +68,8 @@ const Live = (() => {
     const [low, high] = domain.map(to);
     const place = value => start + (to(value) - low) / (high - low) * (end - start);
     if (!ticks) {
-      ticks = log ? steps(low, high, count).filter(Number.isInteger).map(exponent => 10 ** exponent) : steps(low, high, count);
+      ticks = steps(low, high, count);
+      if (log) ticks = ticks.filter(Number.isInteger).map(exponent => 10 ** exponent);
     }
     const name = value => log ? power(Math.round(Math.log10(value))) : minus(value);
     return {place, ticks: ticks.map(value => ({at: place(value), name: name(value)}))};
@@ -69,11 +84,15 @@ const Live = (() => {
     const clamp = value => Math.max(-far, Math.min(far, value));
     const at = ([u, v]) => [round(clamp(across.place(u))), round(clamp(up.place(v)))];
     const inside = ([u, v]) => Number.isFinite(across.place(u)) && Number.isFinite(up.place(v));
-    const cut = marks => `<svg x="${left}" y="${top}" width="${width}" height="${height}" viewBox="${left} ${top} ${width} ${height}">${marks}</svg>`;
+    const box = `width="${width}" height="${height}" viewBox="${left} ${top} ${width} ${height}"`;
+    const cut = marks => `<svg x="${left}" y="${top}" ${box}>${marks}</svg>`;
+    const path = points => points.filter(inside).map((point, i) => (i ? "L" : "M") + at(point).join(" ")).join("");
+    const circle = ([x, y], kind, radius) => `<circle class="dot ${kind}" cx="${x}" cy="${y}" r="${radius}"/>`;
+    const tick = (x, y, stroke) => `<path class="axis" d="M${x} ${y}${stroke}"/>`;
     const axes = [
       `<path class="axis" d="M${left} ${top}V${bottom}H${right}"/>`,
-      ...across.ticks.map(tick => `<path class="axis" d="M${round(tick.at)} ${bottom}v4"/>` + text(tick.at, bottom + 18, tick.name, "tick", "middle")),
-      ...up.ticks.map(tick => `<path class="axis" d="M${left} ${round(tick.at)}h-4"/>` + text(left - 8, tick.at + 4, tick.name, "tick", "end")),
+      ...across.ticks.map(({at, name}) => tick(round(at), bottom, "v4") + text(at, bottom + 18, name, "tick", "middle")),
+      ...up.ticks.map(({at, name}) => tick(left, round(at), "h-4") + text(left - 8, at + 4, name, "tick", "end")),
       text((left + right) / 2, bottom + 38, x.label ?? "", "label", "middle"),
       text(left, top - 10, title || (y.label ?? ""), "label"), // above the axis: nobody turns the head
     ];
@@ -81,11 +100,13 @@ const Live = (() => {
       axes,
       x: across.place,
       y: up.place,
-      line: (points, kind) => cut(`<path class="line ${kind}" d="${points.filter(inside).map((p, i) => (i ? "L" : "M") + at(p).join(" ")).join("")}"/>`),
-      dots: (points, kind, radius = 3.5) => cut(points.filter(inside).map(p => `<circle class="dot ${kind}" cx="${at(p)[0]}" cy="${at(p)[1]}" r="${radius}"/>`).join("")),
-      area: (points, kind) => cut(`<path class="area ${kind}" d="${points.filter(inside).map((p, i) => (i ? "L" : "M") + at(p).join(" ")).join("")}Z"/>`),
-      words: (point, markup, kind, {dx = 0, dy = 0, anchor = "start"} = {}) =>
-        text(Math.max(left, Math.min(right, across.place(point[0]))) + dx, Math.max(top, Math.min(bottom, up.place(point[1]))) + dy, markup, kind, anchor),
+      line: (points, kind) => cut(`<path class="line ${kind}" d="${path(points)}"/>`),
+      dots: (points, kind, radius = 3.5) => cut(points.filter(inside).map(p => circle(at(p), kind, radius)).join("")),
+      area: (points, kind) => cut(`<path class="area ${kind}" d="${path(points)}Z"/>`),
+      words([u, v], markup, kind, {dx = 0, dy = 0, anchor = "start"} = {}) {
+        const x = Math.max(left, Math.min(right, across.place(u))), y = Math.max(top, Math.min(bottom, up.place(v)));
+        return text(x + dx, y + dy, markup, kind, anchor);
+      },
     };
   }
 
@@ -122,7 +143,7 @@ const Live = (() => {
         if (flips) input.checked = value;
         else input.value = slider ? values.indexOf(value) : value;
         if (slider) {
-          input.setAttribute("aria-valuetext", show(value));
+          input.setAttribute("aria-valuetext", spoken(show(value)));
           box.querySelector(".live-value").textContent = show(value);
         }
       },
@@ -142,6 +163,8 @@ const Live = (() => {
     const said = picture.getAttribute("aria-label");
     const form = document.createElement("form"), fields = {};
     form.className = "live-controls";
+    form.setAttribute("role", "group");
+    form.setAttribute("aria-label", "Settings of the figure");
     for (const control of figure.controls) {
       const name = control.name;
       fields[name] = field(control, `${holder.id}-${name}`);
@@ -153,29 +176,43 @@ const Live = (() => {
     form.append(reset);
     holder.prepend(form);
 
+    // What is said aloud waits until the reader has stopped moving; the visible sentence does not.
+    const status = document.createElement("p");
+    status.className = "live-status";
+    status.setAttribute("role", "status");
+    holder.append(status);
+    words.setAttribute("aria-live", "off");
+
     const state = holder.live = {figure, settings: defaults(figure), result: null, set};
-    let drawn;
+    const width = () => Math.min(FULL_WIDTH, Math.floor(holder.clientWidth)) || FULL_WIDTH;
+    const atDefaults = () => figure.controls.every(({name, value}) => state.settings[name] === value);
+    let drawn, rest;
 
     function draw() {
-      const width = Math.min(FULL_WIDTH, Math.floor(holder.clientWidth)) || FULL_WIDTH;
-      const old = holder.querySelector("svg");
-      old.outerHTML = figure.draw(state.result, state.settings, width);
-      const fresh = holder.querySelector("svg");
-      fresh.setAttribute("role", "img");
-      fresh.setAttribute("aria-label", said);
-      drawn = width;
+      if (drawn !== width()) words.style.minHeight = "";
+      drawn = width();
+      holder.querySelector("svg").outerHTML = figure.draw(state.result, state.settings, drawn);
+      const drawing = holder.querySelector("svg");
+      drawing.setAttribute("role", "img");
+      drawing.setAttribute("aria-label", atDefaults() ? said : words.textContent); // `said` is true of the defaults alone
+      words.style.minHeight = `${words.offsetHeight}px`; // it may grow, but does not jump back
     }
     function set(changes) {
       Object.assign(state.settings, changes);
       for (const [name, {set}] of Object.entries(fields)) set(state.settings[name]);
       state.result = figure.compute(state.settings);
-      draw();
       words.textContent = figure.say(state.result, state.settings);
+      draw();
     }
-    form.addEventListener("input", event => set({[event.target.name]: fields[event.target.name].get()}));
+    function move(changes) {
+      set(changes);
+      clearTimeout(rest);
+      rest = setTimeout(() => { status.textContent = spoken(words.textContent); }, 600); // ms
+    }
+    form.addEventListener("input", event => move({[event.target.name]: fields[event.target.name].get()}));
     form.addEventListener("submit", event => event.preventDefault());
-    reset.addEventListener("click", () => set(defaults(figure)));
-    new ResizeObserver(() => { if (Math.min(FULL_WIDTH, Math.floor(holder.clientWidth)) !== drawn && holder.clientWidth) draw(); }).observe(holder);
+    reset.addEventListener("click", () => move(defaults(figure)));
+    new ResizeObserver(() => { if (holder.clientWidth && width() !== drawn) draw(); }).observe(holder);
     set({});
   }
 
@@ -189,7 +226,7 @@ const Live = (() => {
     return {svg: figure.draw(result, settings, FULL_WIDTH), text: figure.say(result, settings)};
   }
 
-  return {define, still, svg, plot, text, power, minus, number, escape};
+  return {define, still, svg, plot, text, key, power, minus, number, escape};
 })();
 
 if (typeof module !== "undefined") module.exports = Live;

@@ -4,7 +4,10 @@
 Live.define("zero_grad", {
   controls: [
     {name: "zero", label: "optimizer.zero_grad()", values: [false, true], value: false},
-    {name: "rate", label: "rate × curvature", values: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.3, 1.9, 2, 2.1, 2.4, 3.3, 3.7, 3.99, 4, 4.01], value: 0.1},
+    {
+      name: "rate", label: "rate × curvature", value: 0.1,
+      values: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.3, 1.9, 2, 2.1, 2.4, 3.3, 3.7, 3.99, 4, 4.01],
+    },
     {name: "steps", label: "steps", values: [20, 50, 100, 200, 500, 1000, 2000], value: 100},
   ],
 
@@ -40,12 +43,14 @@ Live.define("zero_grad", {
     const end = Math.abs(path.at(-1));
     const now = `After ${steps} steps, |w| is ${Live.number(end)}`;
     if (zero) {
+      const factor = Live.minus(Number((1 - rate).toPrecision(3)));
       if (rate === 2) return `${now}: at ηλ = 2 it jumps from side to side and stays as far away as it began.`;
       return rate < 2
-        ? `${now}: each step multiplies w by ${Live.minus(Number((1 - rate).toPrecision(3)))}, and the weight comes to rest.`
-        : `${now}: each step multiplies w by ${Live.minus(Number((1 - rate).toPrecision(3)))}. Beyond ηλ = 2, plain descent explodes.`;
+        ? `${now}: each step multiplies w by ${factor}, and the weight comes to rest.`
+        : `${now}: each step multiplies w by ${factor}. Beyond ηλ = 2, plain descent explodes.`;
     }
     if (rate >= 4) return `${now}. From ηλ = 4 on, the loop that forgets explodes too.`;
-    return `${now}, and it was ${Live.number(largest)} at most. It swings for ever: period ${period.toFixed(2)} steps, amplitude ${amplitude.toFixed(3)}.`;
+    return `${now}, and it was ${Live.number(largest)} at most. It swings for ever: period ${period.toFixed(2)} steps, ` +
+      `amplitude ${amplitude.toFixed(3)}.`;
   },
 });
