@@ -4,6 +4,7 @@ PARTS = [
     "mathematics",
     "pictures",
     "interactive",
+    "markup",
     "narrow_code",
     "ledger_links",
     "bibliography",
