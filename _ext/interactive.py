@@ -1,7 +1,7 @@
 """Live figures: a `{figure}` of `live/NAME.svg` is joined by the script `live/NAME.js`.
 
-Jupyter shows the picture. The site holds it as text, so that it takes the page's colours, and the
-script gives it controls. Without scripts, the picture and its sentence remain.
+Jupyter shows the picture. The site holds it as text, so that it takes the page's colours, and with
+it the controls that the script listens to. Without scripts, the picture and its sentence remain.
 """
 
 import html
@@ -25,11 +25,13 @@ class LiveFigures(SphinxTransform):
             self.env.note_dependency(str(path))
             picture = path.read_text(encoding="utf-8")
             sentence = re.search("<desc>(.*?)</desc>", picture, re.S)[1]
-            picture = re.sub("<(desc|style)>.*?</\\1>\n?", "", picture, flags=re.S)
+            controls = re.search("<metadata>(.*?)</metadata>", picture, re.S)[1]
+            picture = re.sub("<(desc|metadata|style)>.*?</\\1>\n?", "", picture, flags=re.S)
             alt = html.escape(image.get("alt", ""), quote=True)
             picture = picture.replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
             name = f'id="live-{path.stem}" data-live="{path.stem}"'
-            text = f'<div class="live" {name}>{picture}<output>{sentence}</output></div>'
+            parts = f"{controls}{picture}<output>{sentence}</output>"
+            text = f'<div class="live" {name}>{parts}</div>'
             image.replace_self(nodes.raw("", text, format="html"))
 
 

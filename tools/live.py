@@ -1,9 +1,11 @@
 """Draw the live figures in their default settings: `python -m tools.live`.
 
 The pictures in `chapters/live` are what a notebook shows, and what a page holds before, or
-without, any script. The sentence of the figure is their `<desc>`.
+without, any script. Their `<desc>` is the figure's sentence, their `<metadata>` its controls: where
+these stand on the page from the start, nothing moves when the script comes.
 """
 
+import html
 import json
 import subprocess
 import sys
@@ -42,11 +44,44 @@ def stills():
     style = style[style.index("svg.drawing") :] + "svg.drawing { background: #fff; }\n"
     return {
         name: still["svg"].replace(
-            ">", f">\n<desc>{still['text']}</desc>\n<style>\n{style}</style>\n", 1
+            ">",
+            f">\n<desc>{still['text']}</desc>\n"
+            f"<metadata>{_form(name, still['controls'])}</metadata>\n<style>\n{style}</style>\n",
+            1,
         )
         + "\n"
         for name, still in json.loads(run.stdout).items()
     }
+
+
+def _form(name, controls):
+    fields = "".join(_field(f"live-{name}-{control['name']}", control) for control in controls)
+    return (
+        '<form class="live-controls" role="group" aria-label="Settings of the figure" '
+        f'autocomplete="off">{fields}<button type="button">Reset</button></form>'
+    )
+
+
+def _field(name, control):
+    value, shown = control["value"], [html.escape(text) for text in control["shown"]]
+    label = f'<label for="{name}">{html.escape(control["label"])}</label>'
+    known = f'id="{name}" name="{control["name"]}"'
+    if isinstance(value, bool):
+        checked = ' checked=""' if value else ""
+        return f'<div class="live-checkbox"><input type="checkbox" {known}{checked}/>{label}</div>'
+    place = control["values"].index(value)
+    if isinstance(value, str):
+        options = "".join(
+            f'<option value="{text}"{marked}>{words}</option>'
+            for text, words in zip(control["values"], shown, strict=True)
+            for marked in [' selected=""' if text == value else ""]
+        )
+        return f'<div class="live-list">{label}<select {known}>{options}</select></div>'
+    return (
+        f'<div class="live-range">{label}<span class="live-value" aria-hidden="true">{shown[place]}'
+        f'</span><input type="range" {known} min="0" max="{len(shown) - 1}" value="{place}" '
+        f'aria-valuetext="{html.escape(control["spoken"])}"/></div>'
+    )
 
 
 def main():

@@ -112,69 +112,28 @@ const Live = (() => {
 
   // --- on the page
 
-  function field(control, id) { // its element, how to read it and how to set it
-    const {label, values, show, name} = control;
-    const box = document.createElement("div");
-    let input;
-    if (typeof values[0] === "string") {
-      input = document.createElement("select");
-      for (const value of values) input.add(new Option(show(value), value));
-      box.append(caption(label, id), input);
-    } else if (typeof values[0] === "boolean") {
-      input = document.createElement("input");
-      input.type = "checkbox";
-      box.append(input, caption(label, id));
-    } else {
-      input = document.createElement("input");
-      Object.assign(input, {type: "range", min: 0, max: values.length - 1, step: 1});
-      const value = document.createElement("span");
-      value.className = "live-value";
-      value.setAttribute("aria-hidden", "true"); // the slider says it itself
-      box.append(caption(label, id), value, input);
-    }
-    box.className = `live-field live-${input.type.replace("select-one", "list")}`;
-    Object.assign(input, {id, name, autocomplete: "off"});
-    const slider = input.type === "range", flips = input.type === "checkbox";
+  function field(input, {values, show}) { // how to read a control and how to set it
+    const flips = input.type === "checkbox", slider = input.type === "range";
     return {
-      box,
       get: () => flips ? input.checked : slider ? values[input.value] : input.value,
       set(value) {
-        if (!values.includes(value)) throw RangeError(`${name} cannot be ${value}`);
+        if (!values.includes(value)) throw RangeError(`${input.name} cannot be ${value}`);
         if (flips) input.checked = value;
         else input.value = slider ? values.indexOf(value) : value;
         if (slider) {
           input.setAttribute("aria-valuetext", spoken(show(value)));
-          box.querySelector(".live-value").textContent = show(value);
+          input.previousSibling.textContent = show(value);
         }
       },
     };
   }
 
-  function caption(label, id) {
-    const element = document.createElement("label");
-    element.htmlFor = id;
-    element.textContent = label;
-    return element;
-  }
-
   function mount(holder) {
     const figure = figures[holder.dataset.live];
-    const picture = holder.querySelector("svg"), words = holder.querySelector("output");
-    const said = picture.getAttribute("aria-label");
-    const form = document.createElement("form"), fields = {};
-    form.className = "live-controls";
-    form.setAttribute("role", "group");
-    form.setAttribute("aria-label", "Settings of the figure");
-    for (const control of figure.controls) {
-      const name = control.name;
-      fields[name] = field(control, `${holder.id}-${name}`);
-      form.append(fields[name].box);
-    }
-    const reset = document.createElement("button");
-    reset.type = "button";
-    reset.textContent = "Reset";
-    form.append(reset);
-    holder.prepend(form);
+    const form = holder.querySelector("form"), words = holder.querySelector("output");
+    const said = holder.querySelector("svg").getAttribute("aria-label");
+    const fields = {};
+    for (const control of figure.controls) fields[control.name] = field(form.elements[control.name], control);
 
     // What is said aloud waits until the reader has stopped moving; the visible sentence does not.
     const status = document.createElement("p");
@@ -195,7 +154,6 @@ const Live = (() => {
       const drawing = holder.querySelector("svg");
       drawing.setAttribute("role", "img");
       drawing.setAttribute("aria-label", atDefaults() ? said : words.textContent); // `said` is true of the defaults alone
-      words.style.minHeight = `${words.offsetHeight}px`; // it may grow, but does not jump back
     }
     function set(changes) {
       Object.assign(state.settings, changes);
@@ -206,12 +164,13 @@ const Live = (() => {
     }
     function move(changes) {
       set(changes);
+      words.style.minHeight = `${words.offsetHeight}px`; // it may grow, but does not jump back
       clearTimeout(rest);
       rest = setTimeout(() => { status.textContent = spoken(words.textContent); }, 600); // ms
     }
     form.addEventListener("input", event => move({[event.target.name]: fields[event.target.name].get()}));
     form.addEventListener("submit", event => event.preventDefault());
-    reset.addEventListener("click", () => move(defaults(figure)));
+    form.querySelector("button").addEventListener("click", () => move(defaults(figure)));
     new ResizeObserver(() => { if (holder.clientWidth && width() !== drawn) draw(); }).observe(holder);
     set({});
   }
@@ -220,10 +179,16 @@ const Live = (() => {
     addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-live]").forEach(mount));
   }
 
-  // What stands on the page before any script runs: the drawing of the default settings, and their sentence.
+  // What `tools/live.py` puts on the page before any script runs.
   function still(name) {
     const figure = figures[name], settings = defaults(figure), result = figure.compute(settings);
-    return {svg: figure.draw(result, settings, FULL_WIDTH), text: figure.say(result, settings)};
+    const shown = ({show, ...control}) =>
+      ({...control, shown: control.values.map(show), spoken: spoken(show(control.value))});
+    return {
+      svg: figure.draw(result, settings, FULL_WIDTH),
+      text: figure.say(result, settings),
+      controls: figure.controls.map(shown),
+    };
   }
 
   return {define, still, svg, plot, text, key, power, minus, number, escape};
