@@ -20,17 +20,18 @@
   // To eleven bits, as in the chapter: by a wall the last digit of exp, in which machines differ, would decide the path.
   const coarse = value => value * (2 ** 42 + 1) - (value * (2 ** 42 + 1) - value);
 
-  function walk(start, rate, threshold, steps) {
+  function walk(start, {rate, threshold, steps}, clips) {
     const path = [start];
-    let largest = 0, longest = 0;
+    let largest = 0, longest = 0, above = 0; // how many gradients are longer than the threshold
     for (let step = 0; step < steps; step++) {
       const at = path.at(-1), gradient = slope(at).gradient.map(coarse), norm = Math.hypot(...gradient);
-      const factor = Math.min(1, threshold / (norm + 1e-9));
+      const factor = clips ? Math.min(1, threshold / (norm + 1e-9)) : 1;
       path.push(at.map((value, i) => value - rate * factor * gradient[i]));
+      above += norm > threshold;
       largest = Math.max(largest, norm);
       longest = Math.max(longest, rate * factor * norm);
     }
-    return {path, largest, longest, loss: slope(path.at(-1)).loss};
+    return {path, largest, longest, above, loss: slope(path.at(-1)).loss};
   }
 
   // Where the last state is `wanted`: it grows with w and with b, so for each w one b will do, found by halving.
@@ -64,9 +65,10 @@
       {name: "steps", label: "steps", values: [1, 2, 5, 10, 20, 50, 100, 200, 300], value: 300},
     ],
 
-    compute({clip, threshold, rate, w, b, steps}) {
-      const go = limit => walk([w, b], rate, limit, steps);
-      return {start: slope([w, b]), free: go(Infinity), clipped: clip ? go(threshold) : null};
+    compute(settings) {
+      const start = [settings.w, settings.b];
+      const free = walk(start, settings, false), clipped = settings.clip ? walk(start, settings, true) : null;
+      return {start: slope(start), free, clipped};
     },
 
     draw({free, clipped}, {threshold, w, b}, width) {
@@ -86,8 +88,9 @@
     say({free, clipped}, {threshold, steps}) {
       const tell = ({loss, largest, longest}) => `largest gradient met ${Live.number(largest)}, longest step `
         + `${Live.number(longest)}, loss at the end ${Live.number(loss)}: ${loss < ARRIVED ? "arrived" : "not arrived"}.`;
-      return `Unclipped, ${steps} ${steps > 1 ? "steps" : "step"}: ${tell(free)}`
-        + (clipped ? ` Clipped at ${threshold}: ${tell(clipped)}` : "");
+      const alone = `Unclipped, ${steps} ${steps > 1 ? "steps" : "step"}: ${tell(free)}`;
+      return clipped ? `${alone} Clipped at ${threshold}, which cut ${clipped.above} of ${steps}: ${tell(clipped)}`
+        : `${alone} A threshold of ${threshold} would have cut ${free.above}.`;
     },
   });
 }
