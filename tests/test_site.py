@@ -104,7 +104,8 @@ def test_every_picture_has_a_description_and_a_caption(pages):
 
 
 def test_figures_are_published_as_they_are_stored_but_for_shades(site):
-    published = {path.stem: path for path in (site / "_images").glob("*.webp")}
+    pictures = (path for path in (site / "_images").glob("*.webp") if "-dark" not in path.stem)
+    published = {path.stem: path for path in pictures}
     for notebook in (ROOT / "chapters").glob("*.ipynb"):
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", []):
