@@ -7,6 +7,7 @@ INSTALL = python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python"
 PORT = 8000
 FOLDER = chapters
 SET =
+PAPER = A4
 export PYTHON
 
 # What a user has set up for other work must not change what the book computes or how it looks.
@@ -25,6 +26,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 help:
 	@echo "make book        build the book into _build/html"
 	@echo "make serve       build it and serve it on http://127.0.0.1:$(PORT) (PORT=... for another)"
+	@echo "make pdf         print it into one file, _build/gradients.pdf (needs Chromium; PAPER=Letter for another paper)"
 	@echo "make lab         open the notebooks in JupyterLab (FOLDER=exercises/release: the problem sets)"
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
 	@echo "make release     make the students' versions of the problem sets (SET=... for one)"
@@ -68,6 +70,9 @@ lab: venv
 	@$(INSTALL) lab
 	@$(PY) -m jupyterlab --notebook-dir="$(FOLDER)"
 
+pdf: site
+	@$(LOCKED) $(PY) -m tools.pdf $(PAPER)
+
 # The students' versions of the problem sets, or of one: make release SET=ps1_backprop
 release: grading
 	@$(PY) -m grading release $(SET)
@@ -104,4 +109,4 @@ site: venv
 venv:
 	@$(INSTALL)
 
-.PHONY: help book test notebooks serve lab release grade grading lint lock clean site venv
+.PHONY: help book test notebooks serve pdf lab release grade grading lint lock clean site venv

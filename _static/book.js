@@ -10,21 +10,13 @@ function reachable() {
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
 
-// Paper is white and cannot scroll: print in the light colours, and shrink formulas that are wider than the page.
-const PAPER = 600; // px on the screen: what fits between the margins of A4 and Letter beside an equation's number
+// Paper is white: print in the light colours.
 let theme;
 addEventListener("beforeprint", () => {
   theme ??= document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
-  for (const box of document.querySelectorAll(".katex-display")) {
-    const formula = document.createRange();
-    formula.selectNodeContents(box.querySelector(".katex-html"));
-    const width = formula.getBoundingClientRect().width;
-    box.style.fontSize = width > PAPER ? `${PAPER / width}em` : "";
-  }
 });
 addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = theme;
   theme = undefined;
-  for (const box of document.querySelectorAll(".katex-display")) box.style.fontSize = "";
 });

@@ -3,13 +3,13 @@
 import functools
 import http.server
 import os
-import shutil
 import threading
-from pathlib import Path
 
 import pytest
 from browsing import SITE, Quiet
 from playwright.sync_api import sync_playwright
+
+from tools.browser import NONE, launch
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +37,8 @@ def server(site):
 @pytest.fixture(scope="session")
 def browser():
     """Start a browser, or skip; where CI is set, a browser must be there."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as p:
-        if not path and not Path(p.chromium.executable_path).exists():
-            how = (
-                "no browser: install Chromium, run `playwright install chromium`, "
-                "or set CHROMIUM to its path"
-            )
-            pytest.fail(how, pytrace=False) if os.environ.get("CI") else pytest.skip(how)
-        # Chromium's sandbox does not start for root, as in most containers.
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
-        browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
+        if not (browser := launch(p)):
+            pytest.fail(NONE, pytrace=False) if os.environ.get("CI") else pytest.skip(NONE)
         yield browser
         browser.close()

@@ -189,7 +189,7 @@ def test_sources_stay_private_and_notebooks_can_be_downloaded(site, pages):
         source = SITE.parents[1] / Path(name).with_suffix(".ipynb")
         if source.exists():
             link = pages[name].select_one(".article-header-buttons a[download]")
-            assert (site / urljoin(name, link["href"])).read_bytes() == source.read_bytes()
+            assert (site / urljoin(name, link["href"])).is_file()  # test_downloads.py reads it
 
 
 def test_no_page_is_left_from_an_earlier_build(site, pages):
