@@ -14,7 +14,7 @@ DESCRIPTION = 160  # letters, as much as search engines show
 
 
 def describe(doctree):
-    """The beginning of a page's first paragraph, whole sentences if there is room for one."""
+    """Return the beginning of a page's first paragraph, whole sentences if there is room for one."""
     paragraph = next((p for p in doctree.findall(nodes.paragraph)), None)
     if paragraph is None:
         return ""

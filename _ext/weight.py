@@ -20,7 +20,13 @@ from fontTools.subset import Options, Subsetter, load_font, save_font
 THEME_SHEETS = ["basic.css", "styles/pydata-sphinx-theme.css"]
 THEME_SCRIPT = "scripts/pydata-sphinx-theme.js"
 SEARCH_SCRIPTS = ["searchtools.js", "language_data.js"]
-NEVER_LOADED = ["**/*.map", "**/*.ttf", "**/*.html", "scripts/fontawesome.js", "scripts/bootstrap.js"]
+NEVER_LOADED = [
+    "**/*.map",
+    "**/*.ttf",
+    "**/*.html",
+    "scripts/fontawesome.js",
+    "scripts/bootstrap.js",
+]
 
 
 def leave_own_files(app, pagename, templatename, context, doctree):
