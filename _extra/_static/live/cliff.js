@@ -90,7 +90,7 @@
         + `${Live.number(longest)}, loss at the end ${Live.number(loss)}: ${loss < ARRIVED ? "arrived" : "not arrived"}.`;
       const alone = `Unclipped, ${steps} ${steps > 1 ? "steps" : "step"}: ${tell(free)}`;
       return clipped ? `${alone} Clipped at ${threshold}, which cut ${clipped.above} of ${steps}: ${tell(clipped)}`
-        : `${alone} A threshold of ${threshold} would have cut ${free.above}.`;
+        : `${alone} A threshold of ${threshold} would have cut ${free.above} of these steps.`;
     },
   });
 }
