@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from PIL import Image, ImageDraw
 
 from gradnb import plotting
@@ -100,3 +102,49 @@ def test_a_colour_map_keeps_its_colours_and_its_surroundings_turn(pictures):
     plain = np.asarray(pictures.dark_version(figure, keep_colours=False))
     assert plain.shape[2] == 3
     assert not plain[20, 20].any()
+
+
+# --- descriptions
+
+GOOD = "The loss falls along a straight line and rests at a thousandth after forty steps."
+
+
+@pytest.mark.parametrize(
+    ("alt", "caption", "wanted"),
+    [
+        (GOOD, "The loss of a network.", ""),
+        (GOOD, "", "without a caption"),
+        (GOOD, " ", "without a caption"),
+        ("", "The loss of a network.", "does not say"),
+        ("The loss against the step.", "The loss of a network.", "does not say"),
+        (f"{GOOD} See loss.png.", "The loss of a network.", "does not say"),
+        (GOOD, GOOD, "repeats its caption"),
+    ],
+)
+@pytest.mark.parametrize("of_notebook", [False, True])
+def test_a_picture_that_is_not_described_is_reported(
+    pictures, monkeypatch, alt, caption, wanted, of_notebook
+):
+    """A report is a warning of Sphinx, and so fails the build."""
+    said = []
+    monkeypatch.setattr(pictures.logger, "warning", lambda text, *_, location: said.append(text))
+    document, figure = new_document("chapter"), nodes.figure()
+    inside = nodes.container() if of_notebook else figure
+    if of_notebook:
+        figure += inside
+    inside += nodes.image(uri="loss.png", alt=alt)
+    if caption:
+        figure += nodes.caption("", caption)
+    document += figure
+    pictures.Descriptions(document).apply()
+    assert len(said) == bool(wanted)
+    assert all(wanted in text for text in said)
+
+
+def test_a_picture_outside_of_a_figure_is_reported(pictures, monkeypatch):
+    said = []
+    monkeypatch.setattr(pictures.logger, "warning", lambda text, *_, location: said.append(text))
+    document = new_document("chapter")
+    document += nodes.paragraph("", "", nodes.image(uri="loss.png", alt=GOOD))
+    pictures.Descriptions(document).apply()
+    assert len(said) == 1
