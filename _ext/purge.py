@@ -56,7 +56,7 @@ class Names:
                 elif name == "id":
                     self.ids.add(value)
         # not after a dot or a hash: such names are looked for, not made
-        scripts = re.sub(r"/\*.*?\*/|^\s*//.*", "", scripts, flags=re.S | re.M)
+        scripts = re.sub(r"/\*(?s:.*?)\*/|^\s*//.*", "", scripts, flags=re.M)
         self.words = set(re.findall(r"(?<![.#\w-])[\w-]+", scripts))
         for name in re.findall(r"\bdataset(?:\.|\[\W)(\w+)", scripts):
             self.words.add("data-" + re.sub("[A-Z]", lambda x: "-" + x[0].lower(), name))
