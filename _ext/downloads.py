@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import html
 import json
 import os
 import re
@@ -45,15 +46,16 @@ def publish(app, exception):
 def standalone(text, folder):
     """Put the pictures that lie beside a notebook into it.
 
-    They become plain Markdown, for any Jupyter shows that; and no attachments, because JupyterLab
-    refuses to show an SVG among those.
+    They become a tag, which Jupyter shows with MyST and without. An SVG that is an attachment, or
+    an address in Markdown, it refuses to show.
     """
     notebook = json.loads(text)
 
     def embed(figure):
         picture = base64.b64encode(Path(folder, figure[1]).read_bytes()).decode()
-        alt = re.search(r":alt: (.*)", figure[2])[1].replace("[", "(").replace("]", ")")
-        return f"![{alt}](data:image/svg+xml;base64,{picture})\n\n{figure[3].strip()}"
+        alt = html.escape(re.search(r":alt: (.*)", figure[2])[1], quote=True)
+        image = f'<img src="data:image/svg+xml;base64,{picture}" alt="{alt}">'
+        return f"{image}\n\n{figure[3].strip()}"
 
     for cell in notebook["cells"]:
         source = "".join(cell["source"])

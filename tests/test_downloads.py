@@ -18,7 +18,7 @@ from tools import notebooks
 
 ROOT = Path(__file__).parents[1]
 SHORT = "zero_grad.ipynb"  # has a live figure, too
-PICTURE = re.compile(r"!\[[^\]\n]{40,}\]\(data:image/svg\+xml;base64,([\w+/=]+)\)\n\n\S")
+PICTURE = re.compile(r'<img src="data:image/svg\+xml;base64,([\w+/=]+)" alt="[^"]{40,}">\n\n\S')
 
 
 @pytest.fixture(scope="module")

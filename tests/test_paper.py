@@ -23,7 +23,7 @@ FOOT = 57 + 70  # pt: the margin below, and less than a heading and two lines of
 # What serves a screen alone, or is folded away.
 UNPRINTED = """
   .bd-sidebar, .bd-header-article, .prev-next-area, .run-it, .bd-footer, .headerlink, .copybtn,
-  .toggle-button, .ledger-filter, .live-controls, .skip-link, #jb-print-docs-body, summary,
+  .toggle-button, .ledger-filter, .begin, .live-controls, .skip-link, #jb-print-docs-body, summary,
   .toggle-hidden, dialog, button, input, select
 """
 SHOWN = """selectors => [...document.querySelectorAll(selectors)]
