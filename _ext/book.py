@@ -8,6 +8,7 @@ PARTS = [
     "narrow_code",
     "ledger_links",
     "bibliography",
+    "exercises",
     "downloads",
     "previews",
     "weight",
