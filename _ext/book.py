@@ -9,6 +9,7 @@ PARTS = [
     "ledger_links",
     "bibliography",
     "exercises",
+    "colophon",
     "downloads",
     "previews",
     "weight",
