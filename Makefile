@@ -34,6 +34,7 @@ help:
 	@echo "make grading     install what releasing and grading need"
 	@echo "make lint        the code style alone"
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
+	@echo "make colophon    check the built site, and write what its colophon shows"
 	@echo "make lock        renew constraints.txt after a change of requirements.txt"
 	@echo "make clean       remove what was built and installed"
 
@@ -60,6 +61,11 @@ notebooks: venv
 	@$(LOCKED) $(PY) -m tools.live
 	@$(LOCKED) $(PY) -m tools.notebooks
 	@$(LOCKED) $(PY) -m tools.ledger
+
+# What was found is on a page of the site itself, so that page is built again with it.
+colophon: site
+	@$(LOCKED) $(PY) -m tools.site_check --store
+	@$(LOCKED) $(PY) tools/build_site.py
 
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT) until Ctrl-C."
@@ -109,4 +115,4 @@ site: venv
 venv:
 	@$(INSTALL)
 
-.PHONY: help book test notebooks serve pdf lab release grade grading lint lock clean site venv
+.PHONY: help book test notebooks colophon serve pdf lab release grade grading lint lock clean site venv

@@ -17,7 +17,7 @@ from nbval.plugin import IPyNbCell
 
 from tools import figures, notebook_rules, notebooks
 
-LONGEST = {"test_site": 0, "test_hostile": 1, "test_exercises": 2, "test_live": 3}
+LONGEST = {"test_pages": 0, "test_hostile": 1, "test_exercises": 2, "test_live": 3, "test_gates": 4}
 
 
 def pytest_configure(config):

@@ -8,6 +8,8 @@ PARTS = [
     "narrow_code",
     "ledger_links",
     "bibliography",
+    "exercises",
+    "colophon",
     "downloads",
     "previews",
     "weight",

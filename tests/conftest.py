@@ -1,12 +1,9 @@
 """The built site, a server for it and a browser, for the tests that read it as its readers do."""
 
-import functools
-import http.server
 import os
-import threading
 
 import pytest
-from browsing import SITE, Quiet
+from browsing import SITE, serve
 from playwright.sync_api import sync_playwright
 
 from tools.browser import NONE, launch
@@ -26,12 +23,8 @@ def site():
 @pytest.fixture(scope="session")
 def server(site):
     """Serve the site; the value is its address."""
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=site)
-    ) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
+    with serve(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
