@@ -106,7 +106,7 @@
       });
       const points = sizes => sizes.map((size, l) => [l + 1, size]);
       return Live.svg(width, 322, frame.axes,
-        Live.key(8, 16, [["errors", "blue"], ["weight gradients", "vermilion"], ["theory", "dashed"]]),
+        Live.key(8, 16, [["errors", "blue"], ["weight gradients", "vermilion"], ["theory", "dashed"]], width),
         frame.line([[1, 1], [layers, 1]], "guide"),
         frame.line(points(gradients), "vermilion"),
         frame.line(points(errors), "blue"),

@@ -30,10 +30,10 @@ const Live = (() => {
   const minus = value => String(value).replace("-", "−");
   const power = exponent => `10<tspan dy="-0.4em" font-size="86%">${minus(exponent)}</tspan>`;
 
-  // What the colours mean, in a row: [words, kind of line] for each.
-  const key = (x, y, entries) => entries.map(([words, kind]) => {
+  // What the colours mean, in a row: [words, kind of line] for each. Where there is room, also for a reader's wider font.
+  const key = (x, y, entries, width) => entries.map(([words, kind]) => {
     const line = `<path class="line ${kind}" d="M${round(x)} ${y - 5}h18"/>` + text(x + 23, y, words);
-    x += 34 + 6.6 * words.length;
+    x += 34 + (width < 450 ? 6.6 : 8) * words.length;
     return line;
   });
 

@@ -85,7 +85,7 @@
       const points = list => list.map((error, i) => [STEPS[i], Math.max(error, 4 * u)]); // below 4u there is only rounding
       const here = points(curves[method])[STEPS.indexOf(h)];
       return Live.svg(width, 332, frame.axes,
-        Live.key(8, 16, [...Object.entries(COLOURS), ["theory", "dashed"]]),
+        Live.key(8, 16, [...Object.entries(COLOURS), ["theory", "dashed"]], width),
         frame.line([[h, 1e-16], [h, 10]], "guide"),
         Object.entries(COLOURS).map(([name, colour]) => frame.line(points(curves[name]), colour)),
         frame.line(theory.both.map((error, i) => [STEPS[i], error]), "dashed"),
