@@ -53,15 +53,13 @@ def describe(doctree):
 
 
 def size_images(body, builder):
-    """Give pictures their size, so that text does not jump, and load those further down later."""
+    """Give pictures their size, so that the text below does not jump when they come."""
     sources = {name: path for path, name in builder.images.items()}
-    first_section = body.find("<h2")
 
     def sized(tag):
         with Image.open(Path(builder.srcdir, sources[tag[1]])) as image:
             width, height = image.size
-        late = ' loading="lazy"' if tag.start() > first_section else ""
-        return f'{tag[0]} width="{width}" height="{height}" decoding="async"{late}'
+        return f'{tag[0]} width="{width}" height="{height}" decoding="async"'
 
     return re.sub(r'<img(?=[^>]*? src="[^"]*_images/([^"]+\.webp)")', sized, body)
 
