@@ -94,7 +94,7 @@ def _pass(css, names, mentioned):
             body = body if re.sub(r"[\"'\\]", "", family).strip() in mentioned else ""
         elif "keyframes" in head:
             body = body if re.search(rf"(?<!-)\b{head.split()[1]}\b(?!-)", mentioned) else ""
-        elif not head.startswith("@") and "{" not in body:
+        elif not head.startswith("@") and not any(inner for _, inner in blocks(body)):
             head = ",".join(each for each in split(head, ",") if names.meet(each))
             declarations = split(body, ";") if head else ()
             body = ";".join(

@@ -43,23 +43,21 @@ def leave_own_files(app, pagename, templatename, context, doctree):
 
 
 def names(files):
-    """Where shared files lie in `_static`, in the order in which Sphinx loads them."""
-    return [
-        Path(file.filename).relative_to("_static").as_posix() if file.filename else file
-        for file in sorted(files, key=lambda file: file.priority)
-    ]
+    """Return where shared files lie in `_static`, in the order in which Sphinx loads them."""
+    files = sorted((f for f in files if f.filename), key=lambda file: file.priority)
+    return [Path(file.filename).relative_to("_static").as_posix() for file in files]
 
 
 def join_scripts(static, files, search=False):
-    """Join scripts in their order; the highlighter must find that the search is there or not."""
-    parts = []
-    for file in [*names(files), THEME_SCRIPT]:
-        if search and file == "sphinx_highlight.js":
-            parts += [(static / name).read_text(encoding="utf-8") for name in SEARCH_SCRIPTS]
-        inline = file.attributes["body"] if not isinstance(file, str) else ""
-        parts.append(inline or (static / file).read_text(encoding="utf-8"))
+    """Join scripts in their order, which begin at once: the page is read when they are loaded."""
+    parts = [file.attributes["body"] for file in files if not file.filename]  # settings
+    for name in [*names(files), THEME_SCRIPT]:
+        # marks on a page what was searched for, if it does not find that it is on the search page
+        if name == "sphinx_highlight.js" and search:
+            parts += [(static / each).read_text(encoding="utf-8") for each in SEARCH_SCRIPTS]
+        parts.append((static / name).read_text(encoding="utf-8"))
     text = "\n;\n".join(dict.fromkeys(parts))
-    return re.sub(r"^//# sourceMappingURL.*", "", text, flags=re.M)
+    return re.sub(r"^\s*//.*\n|^\s*/\*(?!!)(?s:.*?)\*/ *\n", "", text, flags=re.M)
 
 
 def join_styles(static, files):
@@ -81,7 +79,7 @@ def join_styles(static, files):
 
 
 def loaded(site, pages):
-    """The text of all scripts, and of the style sheets beside `site.css`, that pages load."""
+    """Return the text of all scripts, and of the sheets beside `site.css`, that pages load."""
     found = set()
     for path, text in pages.items():
         tags = re.findall(r"<(?:script|link)\b[^>]*?\b(?:src|href)=\"([^\"?]+\.(?:js|css))\b", text)
