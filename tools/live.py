@@ -57,7 +57,7 @@ def stills():
 def _form(name, controls):
     fields = "".join(_field(f"live-{name}-{control['name']}", control) for control in controls)
     return (
-        '<form class="live-controls" role="group" aria-label="Settings of the figure" '
+        '<form class="live-controls" aria-label="Settings of the figure" '
         f'autocomplete="off">{fields}<button type="button">Reset</button></form>'
     )
 
