@@ -18,6 +18,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import TimeoutError
 
 from tools import ledger
 from tools.browsing import SITE, Reader, serve
@@ -32,7 +33,7 @@ PAPER = {"width": 658, "height": 950}  # what lies between the margins of A4, th
 # A page with all it loads, compressed as servers send it; a long chapter may weigh more.
 MAX_KB, MAX_KB_LONG, LONG = 350, 450, 6  # figures
 COMPRESSED = {".woff2", ".webp", ".png", ".jpg"}
-PATIENCE = 120_000  # ms, on a machine that is busy with other tests
+PATIENCE = 60_000  # ms, on a machine that is busy with other tests
 MIN_DESCRIPTION = 50  # characters, of a page
 
 # What can be wrong, as the colophon calls it, and the questions of site_check.js that find it.
@@ -172,10 +173,14 @@ def walk(visit, reader, name):
     ask(visit, reader, name, "keyboard", "unreached", "order", "rings")
 
 
-def await_theme(page, theme):
-    """Wait until the page's scripts have noticed that the system has turned dark, or light."""
-    condition = f"document.documentElement.dataset.theme === '{theme}'"
-    page.wait_for_function(condition, polling=20)
+def turn(visit, reader, name, scheme):
+    """Turn the system dark, or light, and wait until the page's scripts have noticed it."""
+    reader.page.emulate_media(color_scheme=scheme)
+    turned = f"document.documentElement.dataset.theme === '{scheme}'"
+    try:
+        reader.page.wait_for_function(turned, polling=20, timeout=5_000)
+    except TimeoutError:
+        visit.add("errors", name, scheme, ["does not follow the system's colour scheme"])
 
 
 def visit_desk(visit, reader, name):
@@ -195,21 +200,18 @@ def visit_desk(visit, reader, name):
     page.evaluate("siteCheck.unfoldAndThinOut()")
     ask(visit, reader, name, "light", "overflow", "wideFormulas", "boxes")
     page.set_viewport_size(PAPER)
-    page.emulate_media(color_scheme="dark")
-    await_theme(page, "dark")
+    turn(visit, reader, name, "dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     ask(visit, reader, name, "paper", "paper", "wideFormulas", "ink")
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    page.emulate_media(color_scheme="light")
-    await_theme(page, "light")
+    turn(visit, reader, name, "light")
     page.set_viewport_size(DESK)
 
     page.evaluate(AXE_SCRIPT)
     ask_axe(visit, reader, name, "light")
-    page.emulate_media(color_scheme="dark")
-    await_theme(page, "dark")
+    turn(visit, reader, name, "dark")
     page.evaluate("siteCheck.hurry()")
     ask(visit, reader, name, "dark", "overflow", "boxes")
     ask_axe(visit, reader, name, "dark")
