@@ -9,6 +9,8 @@
     '<div class="sheet" tabindex="0" role="region" aria-labelledby="large-title"></div>';
   const [title, close, sheet] = dialog.querySelectorAll("span, button, div");
   close.addEventListener("click", () => dialog.close());
+  // Escape closes a dialog by itself, but for a script of the theme's that takes the key.
+  dialog.addEventListener("keydown", event => event.key === "Escape" && dialog.close());
   document.body.append(dialog);
 
   for (const pictures of document.querySelectorAll("figure > .pictures")) {
