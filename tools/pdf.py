@@ -25,7 +25,7 @@ SITE = BUILD / "html"
 SOURCE, TARGET = BUILD / "gradients.html", BUILD / "gradients.pdf"
 SOLUTIONS = "solutions"
 # What serves a screen alone. The code of a figure is folded away there, and in the notebooks.
-UNPRINTED = "script, style, template, .headerlink, .ledger-filter, .copybtn, details.hide"
+UNPRINTED = "script, style, template, .headerlink, .ledger-filter, .only-dark, details.hide"
 REFERRING = {"for", "headers", "aria-labelledby", "aria-describedby", "aria-controls"}
 
 
