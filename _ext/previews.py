@@ -5,6 +5,7 @@ entry in the link itself. It fetches nothing. So what stands on another page is 
 the page that refers to it.
 """
 
+import copy
 import posixpath
 import re
 from pathlib import Path
@@ -31,6 +32,7 @@ def preview(page, place, target):
         return ""
     if part.find(class_="live"):  # would need its style there
         return ""
+    part = copy.copy(part)  # other pages may refer to it, too
     for tag in part.find_all(class_="headerlink"):
         tag.decompose()
     for tag in [part, *part.find_all(True)]:
@@ -46,7 +48,7 @@ def add_previews(app, exception):
     """Give each page previews of the equations and figures of other pages that it refers to."""
     if exception is not None or app.builder.name != "html":
         return
-    out = Path(app.outdir)
+    out, targets = Path(app.outdir), {}
     for name in app.env.all_docs:
         page = f"{name}.html"
         html = (out / page).read_text(encoding="utf-8")
@@ -54,9 +56,11 @@ def add_previews(app, exception):
         for url in dict.fromkeys(REFERENCE.findall(html)):
             path, place = urldefrag(urljoin(page, url))
             if path != page:
-                target = BeautifulSoup((out / path).read_text(encoding="utf-8"), "html.parser")
-                target.page = path
-                previews += preview(page, unquote(place), target)
+                if path not in targets:
+                    text = (out / path).read_text(encoding="utf-8")
+                    targets[path] = BeautifulSoup(text, "html.parser")
+                    targets[path].page = path
+                previews += preview(page, unquote(place), targets[path])
         updated = PREVIEWS.sub("", html).replace("</body>", previews + "</body>")
         if updated != html:
             (out / page).write_text(updated, encoding="utf-8")
