@@ -38,7 +38,7 @@ ACTIONS = {
 # if it were pointed at, had the focus and so on; with the variables that are asked for.
 RULES = """asked => {
   const states = "hover|focus-visible|focus-within|focus|active|visited|link|target|disabled";
-  const dynamic = new RegExp(`:(${states})\\b`, "g");
+  const dynamic = new RegExp(":(" + states + ")(?![-a-z])", "g");
   const rules = [];
   const walk = (list, at) => {
     for (const rule of list) {
