@@ -66,12 +66,9 @@ class Chapter:
 
     def localise(self, chapters):
         """Let ids and links, which hold on one page of a site, hold in the book."""
-        seen = set()
         for tag in self.tags():
-            if anchor := tag.attrs.pop("id", None):
-                if anchor not in seen:  # a second one leads nowhere on the site either
-                    tag["id"] = self.id(anchor)
-                seen.add(anchor)
+            if "id" in tag.attrs:
+                tag["id"] = self.id(tag["id"])
             for name in REFERRING & tag.attrs.keys():
                 tag[name] = " ".join(map(self.id, tag.get_attribute_list(name)))
             tag.attrs.pop("loading", None)
