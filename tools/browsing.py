@@ -41,11 +41,13 @@ class Reader:
         self.page.on(
             "response", lambda r: r.status >= 400 and self.problems.append(f"{r.status}: {r.url}")
         )
-        self.page.on(
-            "requestfailed",
-            lambda r: r.url.startswith(home) and self.problems.append(f"failed: {r.url}"),
-        )
+        self.page.on("requestfailed", self.failed)
         context.route("**/*", self.gate)
+
+    def failed(self, request):
+        """Note a file of the site that did not come, unless the page was left before it could."""
+        if request.url.startswith(self.home) and "ERR_ABORTED" not in (request.failure or ""):
+            self.problems.append(f"failed: {request.url}")
 
     def gate(self, route):
         """Let a request to the site pass, and no other."""
