@@ -52,6 +52,8 @@ class Chapter:
         self.body.attrs = {"class": ["chapter"], "id": self.key, "style": f"page: {self.key}"}
         for tag in self.body.select(UNPRINTED):
             tag.decompose()
+        for row in self.body.select("table.ledger tbody tr"):  # as ledger.js does, for the colours
+            row["data-verdict"] = row.select("td")[1].get_text(strip=True).split(",")[0]
         self.solutions = [solution.extract() for solution in self.body.select("div.solution")]
         self.title = self.body.h1.get_text(" ", strip=True)
 
