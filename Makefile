@@ -68,9 +68,7 @@ colophon: site
 	@$(LOCKED) $(PY) tools/build_site.py
 
 serve: book
-	@echo "Serving on http://127.0.0.1:$(PORT) until Ctrl-C."
-	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT) || \
-	    { echo "Is port $(PORT) taken? Try: make serve PORT=8001"; exit 1; }
+	@$(PY) -m tools.serve $(PORT)
 
 lab: venv
 	@$(INSTALL) lab
