@@ -46,7 +46,7 @@ def pages(stored):
         counts = (str(page[key]) for key in ("kb", "formulas", "figures", "links"))
         yield (f"{{doc}}`/{name}`", *counts)
     every = stored["pages"].values()
-    sums = (str(sum(page[key] for page in every)) for key in ("formulas", "figures", "links"))
+    sums = (f"{sum(page[key] for page in every):,}" for key in ("formulas", "figures", "links"))
     yield ("**all pages**", "", *sums)
 
 

@@ -9,6 +9,7 @@ import argparse
 import gzip
 import json
 import math
+import re
 import runpy
 import sys
 from collections import Counter, defaultdict
@@ -291,8 +292,9 @@ def find_leaks(visit):
 
 
 def summary(visit):
-    """Return what is stored for the colophon."""
-    listed = {name: facts for name, facts in visit.facts.items() if name != "search.html"}
+    """Return what is stored for the colophon, the pages in the order of the book."""
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    order = [f"{page}.html" for page in re.findall(r"(?:root|file):\s*(\S+)", contents)]
     return {
         "checked with": visit.made_with,
         "pages": {
@@ -302,7 +304,8 @@ def summary(visit):
                 "figures": facts["figures"],
                 "links": len(facts["links"]),
             }
-            for name, facts in listed.items()
+            for name in order
+            for facts in [visit.facts[name]]
         },
         "found": {name: len(visit.by_kind(kind)) for kind, name in KINDS.items()},
         "tests": tests(),
