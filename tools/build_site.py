@@ -9,18 +9,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "_build" / "built"
+FOLDERS = ["_ext", "_extra", "_static", "_templates"]
 
 
 def fresh():
     """Whether every page must be read again, not only those that changed.
 
     Sphinx repeats a warning only for the pages that it reads again, so after a failed build it
-    would pass; and it does not notice changes to the extensions or to the installed packages.
+    would pass; and it does not notice changes to the extensions, to what they make the style sheet
+    from, or to the installed packages.
     """
     if "--fresh" in sys.argv[1:] or not BUILT.exists():
         return True
     watched = [ROOT / name for name in ("_config.yml", "_toc.yml", ".venv/complete")]
-    watched += [path for name in ("_ext", "_templates") for path in (ROOT / name).rglob("*.*")]
+    watched += [path for name in FOLDERS for path in (ROOT / name).rglob("*.*")]
     return any(path.exists() and path.stat().st_mtime > BUILT.stat().st_mtime for path in watched)
 
 
