@@ -5,7 +5,6 @@ import csv
 import os
 import random
 import re
-import shutil
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,6 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from playwright.sync_api import sync_playwright
 
 from grading import explanations, report, table
 from grading.explanations import Rubric, merge_points, read_points
@@ -653,20 +651,6 @@ def test_a_table_that_is_none_is_not_written_over(tmp_path, raw):
 
 
 # --- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    with sync_playwright() as p:
-        if not path and not Path(p.chromium.executable_path).exists():
-            how = "no browser: install Chromium, or run `playwright install chromium`"
-            pytest.fail(how, pytrace=False) if os.environ.get("CI") else pytest.skip(how)
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
-        browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
-        yield browser
-        browser.close()
 
 
 SCREENS = {

@@ -1,6 +1,6 @@
 """The figures as they are published: their dark versions, and their descriptions."""
 
-import importlib.util
+import importlib
 import itertools
 from pathlib import Path
 
@@ -19,10 +19,9 @@ NAMES = ("BLUE", "SKY", "GREEN", "ORANGE", "VERMILION", "PURPLE", "GREY", "BLACK
 
 @pytest.fixture(scope="module")
 def pictures():
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "_ext" / "pictures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "_ext")
+        return importlib.import_module("pictures")
 
 
 def channels(colour):

@@ -1,6 +1,6 @@
 """Previews of what references lead to, and figures at full size on a phone."""
 
-import importlib.util
+import importlib
 import json
 import re
 from pathlib import Path
@@ -199,10 +199,9 @@ def test_previews_come_from_the_disk_too_and_are_not_printed(browser, site):
 
 @pytest.fixture(scope="module")
 def previews():
-    spec = importlib.util.spec_from_file_location("previews", ROOT / "_ext" / "previews.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "_ext")
+        return importlib.import_module("previews")
 
 
 def test_what_another_page_shows_stands_in_the_page(previews):

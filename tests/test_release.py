@@ -595,7 +595,11 @@ def test_the_releases_leak_nothing(private):
 
 
 def test_the_site_leaks_nothing(site, private):
-    assert leaks_in(site, private) == []
+    # Lines of gradnb are public, in the wheel; `test_the_package_leaks_nothing` looks at gradnb.
+    package = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("gradnb/**/*.py"))
+    hidden = {form: line for form, line in private.items() if form not in squeezed(package)}
+    assert len(hidden) > 0.9 * len(private)
+    assert leaks_in(site, hidden) == []
 
 
 def test_the_search_finds_nothing_private(site, private):
