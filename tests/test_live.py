@@ -76,8 +76,8 @@ class Figure:
         return points.T
 
 
-@pytest.fixture(scope="module")
-def figure(browser, server):
+def opening(browser, server):
+    """Yield a function that opens the page of a figure by the figure's name."""
     context = browser.new_context()
     reader = Reader(context, server)
 
@@ -88,6 +88,11 @@ def figure(browser, server):
     yield open_figure
     context.close()
     assert not reader.problems
+
+
+@pytest.fixture(scope="module")
+def figure(browser, server):
+    yield from opening(browser, server)
 
 
 def grid(**values):

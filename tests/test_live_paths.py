@@ -9,29 +9,18 @@ from itertools import product
 
 import numpy as np
 import pytest
-from browsing import Reader
-from test_live import Figure, grid
+from test_live import grid, opening
 
 import gradnb as gnb
 from tools import live
 
-PAGES = {"descent": "chapters/optimizers.html", "cliff": "chapters/stabilizing.html"}
+NAMES = ("descent", "cliff")
 CLIFF = {"clip": True, "threshold": 1, "rate": 0.05, "w": 5, "b": -2.2, "steps": 300}
 
 
 @pytest.fixture(scope="module")
 def shown(browser, server):
-    """Open the page of a figure by the figure's name."""
-    context = browser.new_context()
-    reader = Reader(context, server)
-
-    def open_figure(name):
-        reader.open(PAGES[name])
-        return Figure(reader.page, name)
-
-    yield open_figure
-    context.close()
-    assert not reader.problems
+    yield from opening(browser, server)
 
 
 def compute(figure, settings, keep="numbers"):
@@ -319,7 +308,7 @@ def test_the_tint_of_the_cliff_tells_the_loss(shown):
     assert found == near[1][sure].tolist()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_description_says_what_the_default_shows(shown, name):
     figure = shown(name)
     alt = figure.box.locator("svg.drawing").get_attribute("aria-label")
@@ -341,7 +330,7 @@ def test_the_cliff_says_who_has_arrived(shown):
             assert ("lost" in text) == (run["loss"] >= 0.01)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_keyboard_moves_it_and_brings_it_back(shown, name):
     figure = shown(name)
     said, keys = figure.says(), figure.page.keyboard
@@ -363,7 +352,7 @@ def test_the_keyboard_moves_it_and_brings_it_back(shown, name):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_word_leaves_the_drawing_or_covers_another(shown, name, width):
     figure = shown(name)
     figure.page.set_viewport_size({"width": width, "height": 900})
