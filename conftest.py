@@ -15,7 +15,7 @@ import pytest
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
 
-from tools import figures, notebook_rules, notebooks
+from tools import figure_record, figures, notebook_rules, notebooks
 
 LONGEST = {"test_pages": 0, "test_hostile": 1, "test_exercises": 2, "test_live": 3, "test_gates": 4}
 
@@ -55,8 +55,12 @@ compare_text = IPyNbCell.compare_outputs
 
 def compare_outputs(cell, new, stored):
     """Compare a cell's text, then its figures; what differs goes to `comparison_traceback`."""
+    data = figure_record.take(new)
     same_text = compare_text(cell, new, stored)
-    different = list(different_figures(cell, _figures(stored), _figures(new)))
+    different = [
+        *different_figures(cell, _figures(stored), _figures(new)),
+        *different_data(cell, _figures(stored), data),
+    ]
     cell.comparison_traceback += [
         *different,
         f"If this is how {cell.path.name} should be now: run `make notebooks` and look at what it "
@@ -76,6 +80,12 @@ def different_figures(cell, stored, new):
             stem = f"{cell.path.stem}-{cell.cell.get('id', cell.cell_num)}-{number}"
             paths = figures.save_comparison(cell.config.figure_diffs / stem, *pair)
             yield "\n  ".join([f"The figure is not the stored one: {how}. See", *map(str, paths)])
+
+
+def different_data(cell, stored_pngs, new):
+    """Say what each figure plots otherwise, or that its picture and its data do not belong."""
+    stored = figure_record.load(cell.path).get(cell.cell.get("id"), [])
+    yield from figure_record.problems(stored, stored_pngs, new)
 
 
 def _figures(outputs):

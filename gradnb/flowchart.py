@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.textpath import TextPath
 
 from gradnb.plotting import BLACK
 
 _PAD, _GAP = 4.0, 13.0  # points: between a box and its text, and least between two boxes
+_LINE, _SPACING = 1.17, 1.05  # a line's height by its font size, and what is put between lines
 
 
 def ladder(ax, start, rungs, end, *, left=0.44, fontsize=9.0):
@@ -101,7 +103,8 @@ class _Box:
         for string, weight in ((head, "bold"), (text, "normal")):
             if string:
                 self.texts.append(_wrapped(ax, string, room, fontsize=fontsize, fontweight=weight))
-                self.heights.append(_points(ax, self.texts[-1].get_window_extent().height) + 1)
+                lines = self.texts[-1].get_text().count("\n") + 1
+                self.heights.append(lines * _LINE * _SPACING * fontsize + 1)
         self.height = sum(self.heights) + 2 * _PAD
 
     def draw(self, middle, rounded):
@@ -119,7 +122,7 @@ class _Box:
 
 def _wrapped(ax, string, room, **style):
     """Return a text with line breaks, so that no line is longer than `room` points."""
-    text = ax.text(0, 0, "", color=BLACK, va="top", linespacing=1.05, zorder=3, **style)
+    text = ax.text(0, 0, "", color=BLACK, va="top", linespacing=_SPACING, zorder=3, **style)
     lines = [""]
     for word in string.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -134,12 +137,9 @@ def _wrapped(ax, string, room, **style):
 
 
 def _width(text, string):
-    text.set_text(string)
-    return _points(text, text.get_window_extent().width)
-
-
-def _points(artist, pixels):
-    return 72 / artist.figure.dpi * pixels
+    """Measure outlines, which are the same in every version of matplotlib; letters drawn are not."""
+    font = text.get_fontproperties()
+    return TextPath((0, 0), string, size=font.get_size_in_points(), prop=font).get_extents().width
 
 
 def _arrow(ax, start, end):

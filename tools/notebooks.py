@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 
-from tools import figures
+from tools import figure_record, figures
 from tools.notebook_rules import CELL_METADATA, NOTEBOOK_METADATA, problems
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,12 +30,29 @@ CELL_TIMEOUT = 120
 SLOW = 25
 
 # A history on disk makes kernels that run side by side wait for each other, and a kernel that only
-# this machine can reach need not warn that its messages are not encrypted.
-KERNEL_CONFIG = """\
+# this machine can reach need not warn that its messages are not encrypted. What a figure plots is
+# sent beside its picture by an extension, which is found behind all that is installed.
+KERNEL_CONFIG = f"""\
+import sys
+sys.path.append({str(ROOT)!r})
 c = get_config()
 c.HistoryManager.hist_file = ":memory:"
 c.IPKernelApp.log_level = "ERROR"
+c.InteractiveShellApp.extensions = ["tools.figure_data"]
 """
+
+
+class OnePython(KernelSpecManager):
+    """Starts every kernel with one Python, whatever is called "python3" on a machine."""
+
+    def __init__(self, python: str | Path, env: dict[str, str]) -> None:
+        super().__init__()
+        self.argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self.env = env
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Describe that Python's kernel."""
+        return KernelSpec(argv=self.argv, env=self.env, display_name=kernel_name, language="python")
 
 
 def prepare_kernels() -> None:
@@ -60,18 +77,21 @@ def prepare_kernels() -> None:
     importlib.import_module("matplotlib.font_manager")
 
 
-async def execute(path: Path) -> nbformat.NotebookNode:
-    """Run a notebook from a fresh start, in its own folder and with the Python of this process."""
+async def execute(
+    path: Path, python: str | Path = sys.executable, env: dict[str, str] | None = None, **options
+) -> nbformat.NotebookNode:
+    """Run a notebook from a fresh start, in its own folder; options are those of NotebookClient."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         km=AsyncKernelManager(
-            kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
+            kernel_name="python3", kernel_spec_manager=OnePython(python, env or {})
         ),
         resources={"metadata": {"path": str(path.parent)}},
         timeout=CELL_TIMEOUT,
         coalesce_streams=True,
         shutdown_kernel="immediate",
+        **options,
     )
     return await client.async_execute(cleanup_kc=True)
 
@@ -95,16 +115,26 @@ def keep_same_figures(new: nbformat.NotebookNode, stored: nbformat.NotebookNode)
                 data["image/png"] = old["image/png"]
 
 
+def take_data(notebook: nbformat.NotebookNode, stored: dict) -> dict:
+    """Take what the figures plot out of the outputs, as stored where it is the same."""
+    record = {cell.id: figure_record.take(cell.get("outputs", ())) for cell in notebook.cells}
+    for name, taken in record.items():
+        for number, (new, old) in enumerate(zip(taken, stored.get(name, ()), strict=False)):
+            same = new["picture"] == old["picture"] and not figure_record.difference(old, new)
+            taken[number] = old if same else new
+    return {name: taken for name, taken in record.items() if taken}
+
+
 def _figures(cell: nbformat.NotebookNode) -> list[dict]:
     data = (output.get("data", {}) for output in cell.get("outputs", ()))
     return [bundle for bundle in data if "image/png" in bundle]
 
 
-def write(path: Path, notebook: nbformat.NotebookNode) -> bool:
-    """Write the notebook if it differs from the file, all or nothing; say whether it did."""
-    text = nbformat.writes(notebook).rstrip("\n") + "\n"
-    if text == path.read_text(encoding="utf-8"):
+def write(path: Path, text: str) -> bool:
+    """Write a file if its text is another now, all or nothing; say whether it was."""
+    if path.exists() and text == path.read_text(encoding="utf-8"):
         return False
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     temporary.replace(path)
@@ -123,7 +153,10 @@ async def renew(path: Path, free_core: asyncio.Semaphore) -> list[str] | None:
         seconds = time.perf_counter() - start
     normalise(notebook)
     keep_same_figures(notebook, stored=nbformat.read(path, as_version=4))
-    state = "written" if write(path, notebook) else "unchanged"
+    record = take_data(notebook, stored=figure_record.load(path))
+    changed = write(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+    changed |= write(figure_record.path_of(path), figure_record.dumps(record))
+    state = "written" if changed else "unchanged"
     print(f"{state:10} {path}  {seconds:.1f} s", flush=True)
     if seconds > SLOW:
         print(f"           slower than {SLOW} s: make its experiments smaller")

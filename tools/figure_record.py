@@ -1,0 +1,130 @@
+"""The data of a notebook's figures: stored beside it, and compared.
+
+`chapters/figures/sgd.json` holds for each figure of `chapters/sgd.ipynb` what it plots, and which
+picture that belongs to. The pixels of a figure are compared where the pinned libraries draw it;
+what it plots is compared everywhere, since that outlives fonts and defaults.
+
+The rule: the same texts, scales and number of everything, and **no coordinate further off than a
+thousandth**, of itself on a logarithmic axis, else of the largest in its line or of the axis,
+whichever is less. (1e-5 of the axis, which nobody sees, is allowed in any case.)
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tools import figures
+from tools.figure_data import MIME
+
+RELATIVE = 1e-3
+INVISIBLE = 1e-5
+
+
+def path_of(notebook: Path) -> Path:
+    """Say where the data of a notebook's figures are stored."""
+    return notebook.parent / "figures" / f"{notebook.stem}.json"
+
+
+def load(notebook: Path) -> dict:
+    """Read what is stored for a notebook: {cell id: [figure, …]}."""
+    path = path_of(notebook)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def dumps(record: dict) -> str:
+    """Write a record as text, one line for each row of numbers, so that `git diff` can be read."""
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def take(outputs: list[dict]) -> list[dict]:
+    """Take the figures' data out of a cell's outputs, each with the name of its picture."""
+    bundles = [output["data"] for output in outputs if MIME in output.get("data", {})]
+    return [{"picture": fingerprint(data["image/png"])} | data.pop(MIME) for data in bundles]
+
+
+def fingerprint(png: str) -> str:
+    """Name a picture by its pixels, however they are packed."""
+    pixels = figures.pixels(png).astype(np.uint8)
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:16]
+
+
+def problems(stored: list[dict], pictures: list[str], new: list[dict]) -> Iterator[str]:
+    """Say what a cell's figures plot otherwise than stored, and what is not stored as it should."""
+    if [figure["picture"] for figure in stored] != [fingerprint(png) for png in pictures]:
+        yield "What is stored of the figure's data belongs to another picture than the stored one."
+    elif len(stored) == len(new):
+        for old, now in zip(stored, new, strict=True):
+            if how := difference(old, now):
+                yield f"The figure plots something else than the stored one: {how}."
+
+
+def difference(stored: dict, new: dict) -> str | None:
+    """Say what another drawing plots otherwise, or return None when it plots the same."""
+    return next(_differences(stored, new), None)
+
+
+def _differences(stored: dict, new: dict) -> Iterator[str]:
+    if stored["texts"] != new["texts"]:
+        yield f"its texts were {stored['texts']}, now {new['texts']}"
+    if len(stored["axes"]) != len(new["axes"]):
+        yield f"it had {len(stored['axes'])} axes, now {len(new['axes'])}"
+        return
+    for number, (old, now) in enumerate(zip(stored["axes"], new["axes"], strict=True), start=1):
+        yield from (f"axes {number}: {what}" for what in _in_axes(old, now))
+
+
+def _in_axes(stored: dict, new: dict) -> Iterator[str]:
+    for name in ("labels", "legend", "x scale", "y scale", "x ticks", "y ticks"):
+        if stored[name] != new[name]:
+            yield f"{name} were {stored[name]}, now {new[name]}"
+    for name in "xy":
+        limits = _array(stored[f"{name} limits"])
+        largest = np.ptp(limits)
+        yield from _off(
+            f"{name} limits", stored, new, largest, log=stored[f"{name} scale"] == "log"
+        )
+
+    kinds = [[part["kind"] for part in axes["parts"]] for axes in (stored, new)]
+    if kinds[0] != kinds[1]:
+        yield f"it showed {', '.join(kinds[0])}; now {', '.join(kinds[1])}"
+        return
+    for number, (old, now) in enumerate(zip(stored["parts"], new["parts"], strict=True), start=1):
+        yield from (f"{old['kind']} {number}: {what}" for what in _in_part(old, now, stored))
+
+
+def _in_part(stored: dict, new: dict, axes: dict) -> Iterator[str]:
+    if stored.get("text") != new.get("text"):
+        yield f"was {stored.get('text')!r}, now {new.get('text')!r}"
+    for name in "xy":
+        limits = _array(axes[f"{name} limits"])
+        yield from _off(name, stored, new, np.ptp(limits), log=axes[f"{name} scale"] == "log")
+    if "values" in stored or "values" in new:
+        yield from _off("values", stored, new, np.inf)
+
+
+def _off(name: str, stored: dict, new: dict, span: float, *, log: bool = False) -> Iterator[str]:
+    """Compare one row of numbers that lie on an axis of this span."""
+    old, now = _array(stored.get(name, "")), _array(new.get(name, ""))
+    if old.shape != now.shape:
+        yield f"{name} had {old.size} numbers, now {now.size}"
+        return
+    if log:
+        allowed = RELATIVE * np.abs(old)
+    else:
+        largest = min(np.abs(old[np.isfinite(old)]).max(initial=0), span)
+        allowed = RELATIVE * largest + (INVISIBLE * span if span < np.inf else 0)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        wrong = ~((np.abs(now - old) <= allowed) | (now == old) | (np.isnan(now) & np.isnan(old)))
+    if wrong.any():
+        worst = np.flatnonzero(wrong)[np.nanargmax(np.abs(now - old)[wrong])]
+        yield (
+            f"{name} differs at {wrong.sum():,} of {old.size:,} numbers, "
+            f"for one {old[worst]:g} became {now[worst]:g}"
+        )
+
+
+def _array(numbers: str) -> np.ndarray:
+    return np.array(numbers.split(), dtype=float)
