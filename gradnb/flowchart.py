@@ -137,7 +137,7 @@ def _wrapped(ax, string, room, **style):
 
 
 def _width(text, string):
-    """Measure outlines, which are the same in every version of matplotlib; letters drawn are not."""
+    """Measure the outlines, which differ less between versions of matplotlib than what is drawn."""
     font = text.get_fontproperties()
     return TextPath((0, 0), string, size=font.get_size_in_points(), prop=font).get_extents().width
 
