@@ -137,9 +137,10 @@ def _wrapped(ax, string, room, **style):
 
 
 def _width(text, string):
-    """Measure the outlines, which differ less between versions of matplotlib than what is drawn."""
+    """Measure the outlines, with room for what is drawn, which differs between versions."""
     font = text.get_fontproperties()
-    return TextPath((0, 0), string, size=font.get_size_in_points(), prop=font).get_extents().width
+    outlines = TextPath((0, 0), string, size=font.get_size_in_points(), prop=font)
+    return 1.04 * outlines.get_extents().width
 
 
 def _arrow(ax, start, end):
