@@ -35,7 +35,9 @@ help:
 	@echo "make lint        the code style alone"
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
 	@echo "make colophon    check the built site, and write what its colophon shows"
+	@echo "make changes     show what changed in the outputs since the last commit (SINCE=... for another)"
 	@echo "make lock        renew constraints.txt after a change of requirements.txt"
+	@echo "make update      bring all that is pinned to its newest version, and show what that changes"
 	@echo "make clean       remove what was built and installed"
 
 book: site
@@ -96,13 +98,17 @@ lint: venv
 	@$(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet || \
 	    { echo "Many of these mend themselves: $(PY) -m ruff check --fix; $(PY) -m ruff format"; exit 1; }
 
-# Locks all that requirements.txt and the extras `lab` and `grading` bring, for every system and Python at once.
+# A page with every output that differs from the last commit, or another: make changes SINCE=v1.0
+changes: venv
+	@$(PY) -m tools.changes $(SINCE)
+
 lock: venv
-	@$(PY) -m pip --quiet --disable-pip-version-check install uv
-	@grep -v '^-' requirements.txt | $(PY) -m uv --quiet --no-config pip compile --universal \
-	    --python-version 3.11 --upgrade --extra lab --extra grading --no-emit-package gradnb \
-	    --no-emit-index-url \
-	    --custom-compile-command "make lock" --output-file constraints.txt - pyproject.toml
+	@$(LOCKED) $(PY) -m tools.lock
+
+# Not under the lock, because each make that it calls takes it. With `make -n`, a line that says MAKE itself would run.
+MAKE_AGAIN = $(MAKE)
+update: venv
+	@$(PY) -m tools.update "$(MAKE_AGAIN)"
 
 clean:
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
@@ -113,4 +119,4 @@ site: venv
 venv:
 	@$(INSTALL)
 
-.PHONY: help book test notebooks colophon serve pdf lab release grade grading lint lock clean site venv
+.PHONY: help book test notebooks colophon serve pdf lab release grade grading lint changes lock update clean site venv
