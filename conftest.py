@@ -40,7 +40,14 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that none of them is left alone at the end."""
-    items.sort(key=lambda item: LONGEST.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: start_order(item.path))
+
+
+def start_order(path):
+    """Put the longest files of tests first, then the notebooks by what they cost, then the rest."""
+    if path.suffix == ".ipynb":
+        return len(LONGEST), -budget.BUDGETS.get(path.stem, budget.GENERAL)
+    return LONGEST.get(path.stem, len(LONGEST) + 1), 0
 
 
 def execute_cell_input(kernel, code, allow_stdin=None):
