@@ -35,8 +35,8 @@ BUDGETS = {
 GENERAL = 125
 WHOLE = 1200
 UNIT = 28  # rounds of `work`
-# The same notebook came to at most 1.25 times as many units on a machine with six processes for
-# each core, 1.2 with NumPy's newer instructions off, 1.35 with OpenBLAS's slowest kernels.
+# The same notebook came to at most 1.4 times as many units on a machine with up to six processes
+# for each core, with NumPy's newer instructions off, or with OpenBLAS's slowest kernels.
 SLACK = 2
 
 
