@@ -3,19 +3,21 @@
 Every notebook it meets is read and held against the rules of `tools/notebook_rules.py`. With
 `--nbval` every notebook is also executed, in a fresh kernel, and each cell's outputs are compared
 with the stored ones: the text by nbval, character by character; the figures here, because nbval
-leaves them out.
+leaves them out. Its cost is held against a budget (`tools/budget.py`).
 """
 
+import dataclasses
 import importlib
 import json
 import shutil
+import statistics
 from pathlib import Path
 
 import pytest
 from nbval.kernel import RunningKernel
-from nbval.plugin import IPyNbCell
+from nbval.plugin import IPyNbCell, IPyNbFile
 
-from tools import figure_record, figures, notebook_rules, notebooks
+from tools import budget, figure_record, figures, notebook_rules, notebooks
 
 LONGEST = {"test_pages": 0, "test_hostile": 1, "test_exercises": 2, "test_live": 3, "test_gates": 4}
 
@@ -38,7 +40,14 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that none of them is left alone at the end."""
-    items.sort(key=lambda item: LONGEST.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: start_order(item.path))
+
+
+def start_order(path):
+    """Put the longest files of tests first, then the notebooks by what they cost, then the rest."""
+    if path.suffix == ".ipynb":
+        return len(LONGEST), -budget.BUDGETS.get(path.stem, budget.GENERAL)
+    return LONGEST.get(path.stem, len(LONGEST) + 1), 0
 
 
 def execute_cell_input(kernel, code, allow_stdin=None):
@@ -119,3 +128,69 @@ class RulesItem(pytest.Item):
     def reportinfo(self):
         """Name the test in reports."""
         return self.path, 0, f"{self.path.name}: rules"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Let the last test of an executed notebook be what it has cost."""
+    report = yield
+    if isinstance(collector, IPyNbFile) and report.passed:
+        report.result.append(CostItem.from_parent(collector, name="cost"))
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Measure the unit of cost before a notebook's kernel starts, and count its cells."""
+    notebook = item.parent
+    if isinstance(notebook, IPyNbFile):
+        if notebook.kernel is None:
+            notebook.stash[UNIT_BEFORE] = budget.unit()
+        notebook.stash[BEGUN] = notebook.stash.get(BEGUN, 0) + isinstance(item, IPyNbCell)
+
+
+UNIT_BEFORE = pytest.StashKey[float]()
+BEGUN = pytest.StashKey[int]()
+
+
+class CostItem(pytest.Item):
+    """Passes when the kernel that has run all cells is within the notebook's budget."""
+
+    def runtest(self):
+        """Fail with the cost, the budget and what to do."""
+        notebook = self.parent
+        cells = sum(cell.cell_type == "code" for cell in notebook.nb.cells)
+        if notebook.stash[BEGUN] < cells or not notebook.kernel.is_alive():
+            pytest.fail(
+                f"What {self.path.name} costs is known when all its cells have run: mend those "
+                f"that failed, then run `pytest {self.path}`.",
+                pytrace=False,
+            )
+        seconds = budget.spent(notebook.kernel.km.provisioner.pid)
+        unit = statistics.mean([notebook.stash[UNIT_BEFORE], budget.unit()])
+        cost = budget.Cost(self.path.stem, seconds, unit)
+        self.user_properties.append(("cost", dataclasses.asdict(cost)))
+        if reason := budget.not_judged():
+            pytest.skip(reason)
+        if complaint := cost.complaint():
+            pytest.fail(complaint, pytrace=False)
+
+    def reportinfo(self):
+        """Name the test in reports."""
+        return self.path, 0, f"{self.path.name}: cost"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Show what the notebooks have cost, wherever they ran."""
+    outcomes = ("passed", "failed", "skipped")
+    costs = [
+        budget.Cost(**value)
+        for outcome in outcomes
+        for report in terminalreporter.getreports(outcome)
+        for name, value in getattr(report, "user_properties", ())
+        if name == "cost" and report.when == "call"
+    ]
+    if costs:
+        terminalreporter.section("what the notebooks cost")
+        for line in budget.table(costs):
+            terminalreporter.line(line)

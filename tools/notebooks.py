@@ -12,8 +12,8 @@ import argparse
 import asyncio
 import importlib
 import os
+import statistics
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -22,12 +22,11 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from tools import figure_record, figures
+from tools import budget, figure_record, figures
 from tools.notebook_rules import CELL_METADATA, NOTEBOOK_METADATA, problems
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 120
-SLOW = 25
 
 # A history on disk makes kernels that run side by side wait for each other, and a kernel that only
 # this machine can reach need not warn that its messages are not encrypted. What a figure plots is
@@ -78,9 +77,14 @@ def prepare_kernels() -> None:
 
 
 async def execute(
-    path: Path, python: str | Path = sys.executable, env: dict[str, str] | None = None, **options
+    path: Path,
+    python: str | Path = sys.executable,
+    env: dict[str, str] | None = None,
+    after_cell=lambda kernel_pid: None,
+    **options,
 ) -> nbformat.NotebookNode:
     """Run a notebook from a fresh start, in its own folder; options are those of NotebookClient."""
+    options = {"timeout": CELL_TIMEOUT} | options
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -88,9 +92,9 @@ async def execute(
             kernel_name="python3", kernel_spec_manager=OnePython(python, env or {})
         ),
         resources={"metadata": {"path": str(path.parent)}},
-        timeout=CELL_TIMEOUT,
         coalesce_streams=True,
         shutdown_kernel="immediate",
+        on_cell_executed=lambda **_: after_cell(client.km.provisioner.pid),
         **options,
     )
     return await client.async_execute(cleanup_kc=True)
@@ -144,22 +148,23 @@ def write(path: Path, text: str) -> bool:
 async def renew(path: Path, free_core: asyncio.Semaphore) -> list[str] | None:
     """Execute and store one notebook; return what it breaks of the rules, None if it failed."""
     async with free_core:
-        start = time.perf_counter()
+        unit_before = await asyncio.to_thread(budget.unit)
+        seconds = [0.0]  # up to the end of each cell: after the last one the kernel is soon gone
         try:
-            notebook = await execute(path)
+            notebook = await execute(path, lambda pid: seconds.append(budget.spent(pid)))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             print(f"FAILED     {path}, which stays as it was. The cell and what happened:\n{error}")
             return None
-        seconds = time.perf_counter() - start
+        unit = statistics.mean([unit_before, await asyncio.to_thread(budget.unit)])
+    cost = budget.Cost(path.stem, seconds[-1], unit)
     normalise(notebook)
     keep_same_figures(notebook, stored=nbformat.read(path, as_version=4))
     record = take_data(notebook, stored=figure_record.load(path))
     changed = write(path, nbformat.writes(notebook).rstrip("\n") + "\n")
     changed |= write(figure_record.path_of(path), figure_record.dumps(record))
-    state = "written" if changed else "unchanged"
-    print(f"{state:10} {path}  {seconds:.1f} s", flush=True)
-    if seconds > SLOW:
-        print(f"           slower than {SLOW} s: make its experiments smaller")
+    print(f"{'written' if changed else 'unchanged':10} {path}  {cost}", flush=True)
+    if (complaint := cost.complaint()) and not budget.not_judged():
+        print(f"           {complaint}")
     return [f"{path}: {problem}" for problem in problems(notebook)]
 
 
