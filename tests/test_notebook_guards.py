@@ -18,6 +18,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
+from tools import figure_record
 from tools.notebook_rules import NOTEBOOK_METADATA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,6 +121,14 @@ EXECUTED = {
     "traceback": (store_traceback, "Missing output fields from running code"),
     "stderr": (store_stderr, "Missing output fields from running code: {'stderr'}"),
 }
+# What the stored data of the figures must say besides.
+DATA = {
+    "line": "The figure plots something else than the stored one: axes 1: 2 of 2",
+    "bars": "The figure plots something else than the stored one: axes 1: area 1: 2 of",
+    "heat-map": "The figure plots something else than the stored one: axes 1: image 1: ",
+    "scatter": "belongs to another picture than the stored one",
+    "replaced": "belongs to another picture than the stored one",
+}
 READ = {
     "removed": (None, "a caption or description, but no figure"),
     "uncaptioned": (remove_caption, "a figure without caption"),
@@ -163,6 +172,10 @@ def folder(tmp_path_factory):
                 plant(cells[name], cells)
     # As plain JSON: nbformat would refuse to write some of the faults.
     (folder / "faulty.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    record = figure_record.load(folder / "sound.ipynb")
+    del record["scatter"]
+    text = figure_record.dumps(record)
+    figure_record.path_of(folder / "faulty.ipynb").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -206,6 +219,11 @@ def test_a_fault_in_the_outputs_is_red(report, name):
     assert message, f"the fault in {name!r} went unnoticed"
     assert EXECUTED[name][1] in message
     assert "run `make notebooks`" in message
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_fault_in_what_a_figure_plots_is_red(report, name):
+    assert DATA[name] in in_cell(report, "faulty", name)
 
 
 @pytest.mark.parametrize("name", READ)

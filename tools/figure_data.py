@@ -9,7 +9,7 @@ kernel shows, so it imports nothing that another environment might lack.
 import numpy as np
 from matplotlib import axis, collections, image, legend, lines, patches, spines, text
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
 MIME = "application/vnd.gradnb.figure-data+json"
 DIGITS = 5
@@ -58,9 +58,13 @@ def _texts(artists):
 
 
 def _chosen_ticks(axis):
-    """Give the labels that the figure's code has set; all others are matplotlib's choice."""
-    formatter = axis.get_major_formatter()
-    return list(formatter.seq) if isinstance(formatter, FixedFormatter) else []
+    """Give the ticks that the figure's code has set; all others are matplotlib's choice."""
+    locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
+    if not isinstance(locator, FixedLocator):
+        return []
+    if isinstance(formatter, (FixedFormatter, FuncFormatter)):
+        return formatter.format_ticks(locator.locs)
+    return _numbers(locator.locs).split()
 
 
 def _plots(artist, ax):

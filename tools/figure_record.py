@@ -109,7 +109,7 @@ def _off(name: str, stored: dict, new: dict, span: float, *, log: bool = False) 
     """Compare one row of numbers that lie on an axis of this span."""
     old, now = _array(stored.get(name, "")), _array(new.get(name, ""))
     if old.shape != now.shape:
-        yield f"{name} had {old.size} numbers, now {now.size}"
+        yield f"its {name} had {old.size} numbers, now {now.size}"
         return
     if log:
         allowed = RELATIVE * np.abs(old)
@@ -119,10 +119,12 @@ def _off(name: str, stored: dict, new: dict, span: float, *, log: bool = False) 
     with np.errstate(invalid="ignore"):  # inf - inf
         wrong = ~((np.abs(now - old) <= allowed) | (now == old) | (np.isnan(now) & np.isnan(old)))
     if wrong.any():
-        worst = np.flatnonzero(wrong)[np.nanargmax(np.abs(now - old)[wrong])]
+        worst = np.flatnonzero(wrong)[
+            np.argmax(np.nan_to_num(np.abs(now - old), nan=np.inf)[wrong])
+        ]
         yield (
-            f"{name} differs at {wrong.sum():,} of {old.size:,} numbers, "
-            f"for one {old[worst]:g} became {now[worst]:g}"
+            f"{wrong.sum():,} of {old.size:,} numbers of its {name} differ, one was {old[worst]:g} "
+            f"and is {now[worst]:g}"
         )
 
 

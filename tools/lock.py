@@ -1,8 +1,7 @@
 """Renew constraints.txt: `make lock`.
 
 It locks all that requirements.txt and the extras of pyproject.toml bring, with one version for
-every system and Python wherever there is one. uv resolves it, from a folder of its own, so that the
-book's environment holds nothing that is not locked.
+every system and Python wherever there is one.
 """
 
 import signal
@@ -11,8 +10,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tools.uv import uv
+
 ROOT = Path(__file__).resolve().parent.parent
-UV = ROOT / "_build" / "uv"
 REQUIREMENTS, CONSTRAINTS = ROOT / "requirements.txt", ROOT / "constraints.txt"
 # PyTorch comes in a different build for each machine, and only tests that can do without it use it.
 UNLOCKED = {"oracles"}
@@ -25,10 +25,7 @@ def resolve(requirements):
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = sorted(set(project["optional-dependencies"]) - UNLOCKED)
-    if not (UV / "bin" / "uv").exists():
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--target", UV, "uv"], check=True, stdout=sys.stderr)
-    command = [UV / "bin" / "uv", "--quiet", "--no-config", "pip", "compile", "--upgrade"]
+    command = ["pip", "compile", "--upgrade"]
     command += ["--universal", "--python-version", project["requires-python"].removeprefix(">=")]
     command += ["--fork-strategy", "fewest", "--prerelease", "disallow"]
     command += [f"--extra={extra}" for extra in extras]
@@ -36,10 +33,7 @@ def resolve(requirements):
     command += ["--custom-compile-command", "make lock", "-", "pyproject.toml"]
     # Options, such as the `-c constraints.txt` itself, are for pip.
     wanted = [line for line in requirements.splitlines() if not line.startswith("-")]
-    run = subprocess.run(
-        command, check=True, cwd=ROOT, input="\n".join(wanted), stdout=subprocess.PIPE, text=True
-    )
-    return run.stdout
+    return uv(*command, cwd=ROOT, input="\n".join(wanted), stdout=subprocess.PIPE).stdout
 
 
 def main():

@@ -151,7 +151,7 @@ async def renew(path: Path, free_core: asyncio.Semaphore) -> list[str] | None:
         unit_before = await asyncio.to_thread(budget.unit)
         seconds = [0.0]  # up to the end of each cell: after the last one the kernel is soon gone
         try:
-            notebook = await execute(path, lambda pid: seconds.append(budget.spent(pid)))
+            notebook = await execute(path, after_cell=lambda pid: seconds.append(budget.spent(pid)))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             print(f"FAILED     {path}, which stays as it was. The cell and what happened:\n{error}")
             return None

@@ -1,0 +1,205 @@
+"""`make reproduce` on a small book: what differs is found in every row, and in no other case."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+from tools import figure_record, reproduce, surroundings
+from tools.surroundings import Row, rows
+
+SETUP = """\
+import warnings
+import numpy as np
+import matplotlib.pyplot as plt
+print(f"sum {np.arange(9.0).sum():.1f}")"""
+DRAW = "fig, ax = plt.subplots()\nax.plot([1, 2], [3, 4]);"
+
+
+def store(path, **sources):
+    """Store a notebook as `make notebooks` does."""
+    cells = [new_code_cell(source, id=name) for name, source in sources.items()]
+    nbformat.write(new_notebook(cells=cells), path)
+    command = [sys.executable, "-m", "tools.notebooks", path]
+    subprocess.run(command, cwd=surroundings.ROOT, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    chapters = tmp_path_factory.mktemp("book") / "chapters"
+    chapters.mkdir()
+    store(chapters / "index.ipynb", setup=SETUP, figure=DRAW, last="print('end')")
+    return chapters
+
+
+@pytest.fixture
+def chapters(stored, tmp_path, monkeypatch):
+    """Make a copy of the small book, and let it be the one that is run."""
+    (tmp_path / "chapters" / "figures").mkdir(parents=True)
+    for path in stored.rglob("*.*"):
+        copy = tmp_path / "chapters" / path.relative_to(stored)
+        copy.write_bytes(path.read_bytes())
+    for module in (reproduce, surroundings):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce, "PICTURES", tmp_path / "pictures")
+    return tmp_path / "chapters"
+
+
+def change(path, cell, **changes):
+    notebook = nbformat.read(path, as_version=4)
+    (found,) = [one for one in notebook.cells if one.id == cell]
+    found.update(changes)
+    nbformat.write(notebook, path)
+
+
+def shares(row):
+    """Run a row, and return the shares of cells and figures, the planted faults, what is wrong."""
+    cells, wrong = reproduce.line(row)
+    return cells[-3:], wrong
+
+
+def test_all_is_reproduced_in_the_surroundings_that_a_row_names(chapters):
+    core = next(iter(surroundings.CORES.get("x86_64")))
+    cells, wrong = reproduce.line(Row("a row", {"OPENBLAS_CORETYPE": core}, threads=2))
+    assert wrong == []
+    assert cells[0] == "a row"
+    assert cells[-3:] == ["3/3", "1/1", "found"]
+    assert cells[1] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_surroundings_reach_the_kernels(chapters):
+    code = "import os, time\nprint([os.environ.get(k) for k in ('TZ', 'OMP_NUM_THREADS')])"
+    change(chapters / "index.ipynb", "last", source=code)
+    _, wrong = shares(Row("a row", {"TZ": "NPT-5:45"}, threads=2))
+    assert wrong == [
+        """a row: index last printed [('stdout', "['NPT-5:45', '2']\\n")] instead of """
+        "[('stdout', 'end\\n')]"
+    ]
+
+
+def test_each_row_has_another_seed_of_hashes():
+    row = Row("a row")
+    assert row.all_env["PYTHONHASHSEED"] != row.all_env["PYTHONHASHSEED"]
+
+
+def test_a_digit_that_another_machine_prints_is_found(chapters):
+    change(chapters / "index.ipynb", "setup", source=SETUP.replace("9.0", "9.1"))
+    found, wrong = shares(Row("a row"))
+    assert found[:2] == ["2/3", "1/1"]
+    assert "printed [('stdout', 'sum 45.0\\n')] instead of [('stdout', 'sum 36.0\\n')]" in wrong[0]
+
+
+@pytest.mark.parametrize("versions", ["", "oldest", "newest"])
+def test_a_figure_that_plots_1_percent_more_is_found(chapters, versions, monkeypatch):
+    monkeypatch.setattr(surroundings, "environment", lambda versions: sys.executable)
+    change(chapters / "index.ipynb", "figure", source=DRAW.replace("[3, 4]", "[3.03, 4.04]"))
+    found, wrong = shares(Row("a row", versions=versions))
+    assert found[:2] == ["3/3", "0/1"]
+    assert "plots something else than the stored one" in wrong[0]
+    assert ("pixels differ" in wrong[0]) == (not versions)
+
+
+def test_a_picture_that_its_data_do_not_belong_to_is_found(chapters, monkeypatch):
+    monkeypatch.setattr(surroundings, "environment", lambda versions: sys.executable)
+    path = chapters / "index.ipynb"
+    data = {"image/png": picture(), "text/plain": "<Figure size 640x480 with 1 Axes>"}
+    outputs = [nbformat.v4.new_output("display_data", data=data)]
+    change(path, "figure", outputs=outputs)
+    found, wrong = shares(Row("a row", versions="oldest"))
+    assert found[1] == "0/1"
+    assert "belongs to another picture than the stored one" in wrong[0]
+
+
+def picture():
+    Image.new("RGBA", (1024, 560), "white").save(packed := io.BytesIO(), "png")
+    return base64.b64encode(packed.getvalue()).decode()
+
+
+def test_other_letters_are_no_difference_where_other_versions_draw(chapters, monkeypatch):
+    monkeypatch.setattr(surroundings, "environment", lambda versions: sys.executable)
+    change(chapters / "index.ipynb", "figure", source="plt.rcParams['font.size'] = 7\n" + DRAW)
+    assert shares(Row("a row", versions="newest"))[0][:2] == ["3/3", "1/1"]
+    assert shares(Row("a row"))[0][:2] == ["3/3", "0/1"]
+
+
+def test_an_error_and_a_kernel_that_dies_are_found(chapters):
+    change(chapters / "index.ipynb", "last", source="1 / 0")
+    found, wrong = shares(Row("a row"))
+    assert found[:2] == ["2/3", "1/1"]
+    assert "ZeroDivisionError: division by zero" in wrong[0]
+    change(chapters / "index.ipynb", "last", source="import os\nos._exit(1)")
+    found, wrong = shares(Row("a row"))
+    assert found[1] == "0/1"
+    assert "index did not run to its end" in wrong[0]
+
+
+def test_only_what_is_not_released_yet_may_warn(chapters, monkeypatch):
+    monkeypatch.setattr(surroundings, "environment", lambda versions: sys.executable)
+    warn = "warnings.warn('it will change', stacklevel=1)\nprint('end')"
+    change(chapters / "index.ipynb", "last", source=warn)
+    for versions, share in {"pre-release": "3/3", "newest": "2/3", "": "2/3"}.items():
+        assert shares(Row("a row", versions=versions))[0][0] == share
+
+
+def test_a_comparison_that_finds_nothing_is_found(chapters, monkeypatch):
+    monkeypatch.setattr(figure_record, "difference", lambda stored, new: None)
+    monkeypatch.setattr(reproduce, "in_pixels", lambda name, *pngs: None)
+    found, wrong = shares(Row("a row"))
+    assert found == ["3/3", "1/1", "MISSED"]
+    assert wrong == ["a row: of the two planted faults, not both were found"]
+
+
+def test_whoever_writes_into_the_checkout_is_found(chapters):
+    write = "from pathlib import Path\nPath('left.txt').write_text('x')\nprint('end')"
+    assert reproduce.line(Row("a row", read_only=True))[1] == []
+    change(chapters / "index.ipynb", "last", source=write)
+    if os.geteuid():
+        assert "PermissionError" in reproduce.line(Row("a row", read_only=True))[1][0]
+    else:  # root can write, but it is found afterwards
+        with pytest.raises(surroundings.UnavailableError, match=r"left\.txt"):
+            reproduce.line(Row("a row", read_only=True))
+
+
+def test_what_a_processor_does_not_have_is_said(chapters):
+    cells, wrong = reproduce.line(Row("a row", needs="AVX9000"))
+    assert cells == ["a row", "not run: this processor has no AVX9000"]
+    assert wrong == []
+
+
+def test_the_rows_are_the_ones_that_are_promised():
+    names = [row.name for row in rows()]
+    assert {"as it is", "locale", "read-only", "oldest", "newest", "pre-release"} <= {*names}
+    assert len({*names}) == len(names)
+    if surroundings.platform.machine() == "x86_64":
+        for core in ("Haswell", "SkylakeX", "Zen", "Sandybridge", "Prescott"):
+            assert {f"{core}-1", f"{core}-2"} <= {*names}
+        assert not [name for name in names if name.startswith("no-")] or "no-AVX2" in names
+
+
+def test_an_unknown_row_ends_with_a_sentence():
+    command = [sys.executable, "-m", "tools.reproduce", "Pentium"]
+    done = subprocess.run(
+        command, cwd=surroundings.ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no such row: Pentium; there are as it is, " in done.stderr
+
+
+def test_numpy_obeys_what_a_row_switches_off():
+    for row in rows():
+        if off := row.env.get("NPY_DISABLE_CPU_FEATURES"):
+            features = surroundings.probe(sys.executable, row.env)["features"]
+            assert not [name for name in off.split() if features[name]]
+
+
+def test_the_data_are_stored_so_that_a_difference_can_be_read(stored):
+    text = (stored / "figures" / "index.json").read_text(encoding="utf-8")
+    assert json.loads(text)["figure"][0]["axes"][0]["parts"][0]["y"] == "3 4"
+    assert '"y": "3 4"\n' in text
