@@ -3,7 +3,6 @@
 
 PY = .venv/bin/python
 LOCKED = $(PY) tools/locked.py
-INSTALL = python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 PORT = 8000
 FOLDER = chapters
 SET =
@@ -31,7 +30,7 @@ help:
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
 	@echo "make release     make the students' versions of the problem sets (SET=... for one)"
 	@echo "make grade       grade a class: SET=... FROM=a folder of submissions OUT=a folder"
-	@echo "make grading     install what releasing and grading need"
+	@echo "make venv        only install: what all of these need, into .venv"
 	@echo "make lint        the code style alone"
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
 	@echo "make colophon    check the built site, and write what its colophon shows"
@@ -46,7 +45,7 @@ book: site
 PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # Every check runs, also after one has failed, so that one run shows all there is to mend.
-test: grading
+test: venv
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed 'make lint'"; \
 	$(LOCKED) $(PY) tools/build_site.py --fresh || failed="$$failed 'make book'"; \
@@ -71,18 +70,14 @@ serve: book
 	@$(PY) -m tools.serve $(PORT)
 
 lab: venv
-	@$(INSTALL) lab
 	@$(PY) -m jupyterlab --notebook-dir="$(FOLDER)"
 
 pdf: site
 	@$(LOCKED) $(PY) -m tools.pdf $(PAPER)
 
 # The students' versions of the problem sets, or of one: make release SET=ps1_backprop
-release: grading
+release: venv
 	@$(PY) -m grading release $(SET)
-
-grading: venv
-	@$(INSTALL) grading
 
 # A class: make grade SET=ps1_backprop FROM=submissions OUT=graded
 grade: venv
@@ -96,7 +91,7 @@ lint: venv
 	@$(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet || \
 	    { echo "Many of these mend themselves: $(PY) -m ruff check --fix; $(PY) -m ruff format"; exit 1; }
 
-# Locks all that requirements.txt and the extras `lab` and `grading` bring, for every system and Python at once.
+# Locks all that requirements.txt brings, with the extras that it names, for every system and Python at once.
 lock: venv
 	@$(PY) -m pip --quiet --disable-pip-version-check install uv
 	@grep -v '^-' requirements.txt | $(PY) -m uv --quiet --no-config pip compile --universal \
@@ -111,6 +106,6 @@ site: venv
 	@$(LOCKED) $(PY) tools/build_site.py
 
 venv:
-	@$(INSTALL)
+	@python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 
-.PHONY: help book test notebooks colophon serve pdf lab release grade grading lint lock clean site venv
+.PHONY: help book test notebooks colophon serve pdf lab release grade lint lock clean site venv

@@ -1,10 +1,8 @@
 """Make `.venv` with all that requirements.txt names, unless it is already there and current.
 
-`venv.py grading` adds what an extra of pyproject.toml brings, once.
-
 Whatever ended a run early, the next one is right: `.venv/complete` is written last, and says for
-which folder, which pins and which Python the environment was made, and which extras are in it. If
-that differs from what is wanted now, the environment is made again from nothing.
+which folder, which pins and which Python the environment was made. If that differs from what is
+wanted now, the environment is made again from nothing.
 """
 
 import hashlib
@@ -17,8 +15,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 COMPLETE = VENV / "complete"
-# What each extra takes once the rest is there.
-EXTRAS = {"lab": "JupyterLab", "grading": "what grading needs, about half a minute"}
 INPUTS = ["requirements.txt", "constraints.txt", "pyproject.toml", "tools/venv.py"]
 
 
@@ -30,7 +26,7 @@ def wanted():
 
 def make():
     version = ".".join(map(str, sys.version_info[:3]))
-    print(f"Installing into .venv with Python {version}: about a minute …", flush=True)
+    print(f"Installing into .venv with Python {version}: one to three minutes …", flush=True)
     if sys.version_info >= (3, 15):
         print("(Tested with Python 3.11 to 3.14; on a newer one pip may have to compile.)")
     if VENV.is_symlink():
@@ -39,35 +35,19 @@ def make():
         shutil.rmtree(VENV)
     # The base interpreter, because this may be the one inside the environment just removed.
     subprocess.run([sys._base_executable, "-m", "venv", VENV], check=True)
-    install("-r", ROOT / "requirements.txt")
+    pip = [VENV / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    # Open files are handed on: pip holds the lock of tools/locked.py even if it is orphaned.
+    subprocess.run(
+        [*pip, "install", "-r", "requirements.txt"], check=True, cwd=ROOT, close_fds=False
+    )
     COMPLETE.write_text(wanted(), encoding="utf-8")
 
 
-def install(*what):
-    pip = [VENV / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    # Open files are handed on: pip holds the lock of tools/locked.py even if it is orphaned.
-    subprocess.run([*pip, "install", *what], check=True, cwd=ROOT, close_fds=False)
-
-
-def add(extras):
-    """Install what is missing of some extras; if that is broken off, nothing is complete."""
-    there = COMPLETE.read_text(encoding="utf-8").removeprefix(wanted()).split()
-    for extra in extras:
-        if extra not in there:
-            print(f"Installing {EXTRAS[extra]} …", flush=True)
-            COMPLETE.unlink(missing_ok=True)
-            install("-c", "constraints.txt", "-e", f".[{extra}]")
-            there.append(extra)
-            COMPLETE.write_text(wanted() + "\n".join(there), encoding="utf-8")
-
-
-def main(extras):
-    if unknown := set(extras) - set(EXTRAS):
-        sys.exit(f"venv.py knows the extras {', '.join(EXTRAS)}, not {', '.join(unknown)}")
+def main():
+    if COMPLETE.exists() and COMPLETE.read_text(encoding="utf-8") == wanted():
+        return
     try:
-        if not (COMPLETE.exists() and COMPLETE.read_text(encoding="utf-8").startswith(wanted())):
-            make()
-        add(extras)
+        make()
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"Installing failed (exit code {error.returncode}); the reason is above. With a network"
@@ -77,4 +57,4 @@ def main(extras):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
-    main(sys.argv[1:])
+    main()
