@@ -12,7 +12,7 @@ export PYTHON
 # What a user has set up for other work must not change what the book computes or how it looks.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONSTARTUP VIRTUAL_ENV
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS
-unexport PIP_TARGET PIP_PREFIX PIP_ROOT
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT
 export PIP_USER = 0
 export PYTHONNOUSERSITE = 1
 export PYTHONUTF8 = 1
@@ -35,6 +35,7 @@ help:
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
 	@echo "make colophon    check the built site, and write what its colophon shows"
 	@echo "make lock        renew constraints.txt after a change of requirements.txt"
+	@echo "make fresh       book and test a new clone, with an empty home, and offline from then on"
 	@echo "make clean       remove what was built and installed"
 
 book: site
@@ -99,6 +100,9 @@ lock: venv
 	    --no-emit-index-url \
 	    --custom-compile-command "make lock" --output-file constraints.txt - pyproject.toml
 
+fresh:
+	@python=$$(sh tools/python.sh) && "$$python" tools/fresh.py
+
 clean:
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
 
@@ -108,4 +112,4 @@ site: venv
 venv:
 	@python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 
-.PHONY: help book test notebooks colophon serve pdf lab release grade lint lock clean site venv
+.PHONY: help book test notebooks colophon serve pdf lab release grade lint lock fresh clean site venv
