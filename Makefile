@@ -3,7 +3,6 @@
 
 PY = .venv/bin/python
 LOCKED = $(PY) tools/locked.py
-INSTALL = python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 PORT = 8000
 FOLDER = chapters
 SET =
@@ -13,7 +12,7 @@ export PYTHON
 # What a user has set up for other work must not change what the book computes or how it looks.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONSTARTUP VIRTUAL_ENV
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS
-unexport PIP_TARGET PIP_PREFIX PIP_ROOT
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT
 export PIP_USER = 0
 export PYTHONNOUSERSITE = 1
 export PYTHONUTF8 = 1
@@ -31,13 +30,15 @@ help:
 	@echo "make test        everything: code style, the book, the package, every notebook, the site"
 	@echo "make release     make the students' versions of the problem sets (SET=... for one)"
 	@echo "make grade       grade a class: SET=... FROM=a folder of submissions OUT=a folder"
-	@echo "make grading     install what releasing and grading need"
+	@echo "make venv        only install: what all of these need, into .venv"
 	@echo "make lint        the code style alone"
 	@echo "make notebooks   run the notebooks, store their outputs and renew the ledger of claims"
 	@echo "make colophon    check the built site, and write what its colophon shows"
 	@echo "make changes     show what changed in the outputs since the last commit (SINCE=... for another)"
 	@echo "make lock        renew constraints.txt after a change of requirements.txt"
 	@echo "make update      bring all that is pinned to its newest version, and show what that changes"
+	@echo "make reproduce   run the book as on other processors, with other versions …, and compare (ROWS=... for some)"
+	@echo "make fresh       book and test a new clone, with an empty home, and offline from then on"
 	@echo "make clean       remove what was built and installed"
 
 book: site
@@ -48,7 +49,7 @@ book: site
 PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # Every check runs, also after one has failed, so that one run shows all there is to mend.
-test: grading
+test: venv
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed 'make lint'"; \
 	$(LOCKED) $(PY) tools/build_site.py --fresh || failed="$$failed 'make book'"; \
@@ -73,18 +74,14 @@ serve: book
 	@$(PY) -m tools.serve $(PORT)
 
 lab: venv
-	@$(INSTALL) lab
 	@$(PY) -m jupyterlab --notebook-dir="$(FOLDER)"
 
 pdf: site
 	@$(LOCKED) $(PY) -m tools.pdf $(PAPER)
 
 # The students' versions of the problem sets, or of one: make release SET=ps1_backprop
-release: grading
+release: venv
 	@$(PY) -m grading release $(SET)
-
-grading: venv
-	@$(INSTALL) grading
 
 # A class: make grade SET=ps1_backprop FROM=submissions OUT=graded
 grade: venv
@@ -110,6 +107,13 @@ MAKE_AGAIN = $(MAKE)
 update: venv
 	@$(PY) -m tools.update "$(MAKE_AGAIN)"
 
+# Every cell and figure in the surroundings that tools/surroundings.py lists: make reproduce ROWS="Haswell-1 oldest"
+reproduce: venv
+	@$(LOCKED) $(PY) -m tools.reproduce $(ROWS)
+
+fresh:
+	@python=$$(sh tools/python.sh) && "$$python" tools/fresh.py
+
 clean:
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
 
@@ -117,6 +121,7 @@ site: venv
 	@$(LOCKED) $(PY) tools/build_site.py
 
 venv:
-	@$(INSTALL)
+	@python=$$(sh tools/python.sh) && "$$python" tools/locked.py "$$python" tools/venv.py
 
-.PHONY: help book test notebooks colophon serve pdf lab release grade grading lint changes lock update clean site venv
+.PHONY: help book test notebooks colophon serve pdf lab release grade lint changes lock update reproduce fresh clean \
+    site venv

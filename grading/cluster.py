@@ -22,7 +22,7 @@ def graded_on(
     try:
         from distributed import Client, KilledWorker, as_completed
     except ModuleNotFoundError:
-        raise RuntimeError("for a cluster, install Dask with: make grading") from None
+        raise RuntimeError("for a cluster, install Dask with: make venv") from None
     with Client(address) as client:
         sent, tries = {}, {}
 

@@ -146,7 +146,7 @@ def _course(folder: Path):
     try:
         from nbgrader.coursedir import CourseDirectory
     except ImportError as error:
-        raise RuntimeError("the grade book needs nbgrader; `make grading` installs it") from error
+        raise RuntimeError("the grade book needs nbgrader; `make venv` installs it") from error
     from traitlets.config import Config, PyFileConfigLoader
 
     folder, config = folder.resolve(), Config()

@@ -92,7 +92,7 @@ def _steps():
     try:
         from nbgrader import preprocessors as nbgraders
     except ImportError as error:
-        raise RuntimeError("a release needs nbgrader; `make grading` installs it") from error
+        raise RuntimeError("a release needs nbgrader; `make venv` installs it") from error
     return [
         nbgraders.LockCells(),
         nbgraders.ClearSolutions(),

@@ -11,7 +11,7 @@ import pytest
 from grading.batch import grade
 from grading.sandbox import NoIsolationError, Sandbox
 
-pytest.importorskip("distributed", reason="Dask is not installed: make grading")
+pytest.importorskip("distributed", reason="Dask is not installed: `make venv` installs it")
 ROOT = Path(__file__).parents[1]
 
 

@@ -20,9 +20,7 @@ from grading import gradebook
 from grading.batch import grade, with_points
 from grading.release import release
 
-pytest.importorskip(
-    "nbgrader", reason="nbgrader is not installed: `make grading` or `make test` installs it"
-)
+pytest.importorskip("nbgrader", reason="nbgrader is not installed: `make venv` installs it")
 pytestmark = pytest.mark.filterwarnings("default")  # nbgrader's and SQLAlchemy's own
 
 DOUBLE = "def double(x):\n    return 2 * x"

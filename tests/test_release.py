@@ -30,9 +30,7 @@ from grading.roster import ReleaseError, read_roster
 from grading.sandbox import Run, visible
 from grading.secret import seed_for
 
-pytest.importorskip(
-    "nbgrader", reason="nbgrader is not installed: `make grading` or `make test` installs it"
-)
+pytest.importorskip("nbgrader", reason="nbgrader is not installed: `make venv` installs it")
 
 SETS = names()
 SITE = ROOT / "_build" / "html"

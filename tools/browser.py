@@ -4,6 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+from tools.live import NODE
+
+# The one that Playwright brings wants a library (libatomic) that a small system has not.
+os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(NODE))
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NONE = (
     "no browser: install Chromium, run `playwright install chromium`, or set CHROMIUM to its path"
