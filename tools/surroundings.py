@@ -75,7 +75,7 @@ class Row:
 def rows() -> list[Row]:
     """List all rows: processors, then other settings, then other versions."""
     return [
-        Row("as it is"),
+        Row("here"),
         *(
             Row(f"{core}-{threads}", {"OPENBLAS_CORETYPE": core}, threads, needs)
             for core, needs in CORES.get(platform.machine().replace("AMD64", "x86_64"), {}).items()
