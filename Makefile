@@ -50,6 +50,8 @@ PYTEST = $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --
 
 # Every check runs, also after one has failed, so that one run shows all there is to mend.
 test: venv
+	@test -w . || { echo "The tests cannot run here, because this folder cannot be written."; \
+	    echo "Copy it to a folder of your own, and run the same command there."; exit 1; }
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed="$$failed 'make lint'"; \
 	$(LOCKED) $(PY) tools/build_site.py --fresh || failed="$$failed 'make book'"; \
@@ -92,7 +94,7 @@ grade: venv
 
 lint: venv
 	@echo "Checking the code style …"
-	@$(PY) -m ruff check --quiet && $(PY) -m ruff format --check --quiet || \
+	@$(PY) -m ruff check --no-cache --quiet && $(PY) -m ruff format --no-cache --check --quiet || \
 	    { echo "Many of these mend themselves: $(PY) -m ruff check --fix; $(PY) -m ruff format"; exit 1; }
 
 # A page with every output that differs from the last commit, or another: make changes SINCE=v1.0

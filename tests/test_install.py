@@ -378,6 +378,12 @@ def test_the_book_is_not_built_where_nothing_can_be_written(checkout, read_only)
     assert "The book cannot be built here" in checkout.fails("book")
 
 
+def test_nothing_is_tested_where_nothing_can_be_written(checkout, read_only):
+    checkout.works("book")
+    read_only()
+    assert "The tests cannot run here" in checkout.fails("test")
+
+
 def test_a_built_book_stays_where_nothing_can_be_written(checkout, read_only):
     checkout.works("book")
     read_only()
