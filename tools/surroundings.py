@@ -7,7 +7,6 @@ each.
 """
 
 import json
-import locale
 import os
 import platform
 import random
@@ -86,7 +85,7 @@ def rows() -> list[Row]:
             for name, prefixes in (("AVX512", AVX512), ("AVX2", AVX2))
             if (found := dispatched(prefixes))
         ),
-        Row("locale", {"LC_ALL": foreign_locale(), "TZ": "NPT-5:45", "PYTHONUTF8": "0"}),
+        Row("locale", foreign_locale() | {"TZ": "NPT-5:45", "PYTHONUTF8": "0"}),
         Row("read-only", read_only=True),
         Row("oldest", versions="oldest"),
         Row("newest", versions="newest"),
@@ -126,20 +125,34 @@ json.dump({
     return json.loads(result.stdout) | {"blas": told[0].removeprefix("Core: ") if told else "?"}
 
 
-def foreign_locale() -> str:
-    """Name an installed locale that writes a comma into numbers, or else the plain C locale."""
-    before = locale.setlocale(locale.LC_ALL)
+def foreign_locale() -> dict[str, str]:
+    """Set a locale that writes a comma into numbers: an installed one, or one made for this."""
+    folder = ENVIRONMENTS / "locale"
+    made = {"LOCPATH": str(folder), "LC_ALL": "de_DE.UTF-8"}
+    command = ["localedef", "-i", "de_DE", "-f", "UTF-8", folder / made["LC_ALL"]]
     try:
         listed = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=True)
         for name in listed.stdout.split():
-            locale.setlocale(locale.LC_ALL, name)
-            if locale.localeconv()["decimal_point"] == ",":
-                return name
-    except (OSError, subprocess.CalledProcessError, locale.Error):
+            if writes_commas({"LC_ALL": name}):
+                return {"LC_ALL": name}
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(command, capture_output=True, check=False)  # 1 for a warning, too
+    except OSError:  # no such programs here
         pass
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
-    return "C"
+    return made if writes_commas(made) else {"LC_ALL": "C"}
+
+
+def writes_commas(env: dict[str, str]) -> bool:
+    """Say whether a locale is there, and has a comma for the decimal point."""
+    code = "import locale; locale.setlocale(locale.LC_ALL, ''); print(locale.str(0.5))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() == "0,5"
 
 
 @contextmanager
