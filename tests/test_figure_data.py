@@ -92,6 +92,13 @@ def test_a_mesh_that_is_bent_is_refused(ax):
         read(ax.figure)
 
 
+def test_nothing_is_stored_for_what_is_no_figure_of_the_book():
+    stored = sorted((CHAPTERS[0].parent / "figures").iterdir())
+    assert [path.stem for path in stored] == [path.stem for path in CHAPTERS]
+    names = [name for path in CHAPTERS for name in figure_record.load(path)]
+    assert sorted(names) == sorted(FIGURES)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_of_the_book_has_its_data(name):
     cell, record = FIGURES[name]
