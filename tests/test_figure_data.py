@@ -13,7 +13,7 @@ from tools.figure_data import read
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("*.ipynb"))
 FIGURES = {
-    cell["id"]: (cell, figure_record.load(path)[cell["id"]])
+    f"{path.stem} {cell['id']}": (cell, figure_record.load(path)[cell["id"]])
     for path in CHAPTERS
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
     if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
@@ -95,7 +95,7 @@ def test_a_mesh_that_is_bent_is_refused(ax):
 def test_nothing_is_stored_for_what_is_no_figure_of_the_book():
     stored = sorted((CHAPTERS[0].parent / "figures").iterdir())
     assert [path.stem for path in stored] == [path.stem for path in CHAPTERS]
-    names = [name for path in CHAPTERS for name in figure_record.load(path)]
+    names = [f"{path.stem} {name}" for path in CHAPTERS for name in figure_record.load(path)]
     assert sorted(names) == sorted(FIGURES)
 
 
