@@ -55,7 +55,9 @@ def problems(stored: list[dict], pictures: list[str], new: list[dict]) -> Iterat
     """Say what a cell's figures plot otherwise than stored, and what is not stored as it should."""
     if [figure["picture"] for figure in stored] != [fingerprint(png) for png in pictures]:
         yield "What is stored of the figure's data belongs to another picture than the stored one."
-    elif len(stored) == len(new):
+    elif len(stored) != len(new):
+        yield f"{len(new)} drawing(s) said what they plot, where {len(stored)} did before."
+    else:
         for old, now in zip(stored, new, strict=True):
             if how := difference(old, now):
                 yield f"The figure plots something else than the stored one: {how}."
@@ -101,8 +103,13 @@ def _in_part(stored: dict, new: dict, axes: dict) -> Iterator[str]:
     for name in "xy":
         limits = _array(axes[f"{name} limits"])
         yield from _off(name, stored, new, np.ptp(limits), log=axes[f"{name} scale"] == "log")
+    if stored.get("values scale") != new.get("values scale"):
+        yield "its values are coloured by another scale"
     if "values" in stored or "values" in new:
-        yield from _off("values", stored, new, np.inf)
+        values = _array(stored.get("values", ""))
+        finite = values[np.isfinite(values)]
+        span = np.ptp(finite) if finite.size else 0
+        yield from _off("values", stored, new, span or np.inf, log="values scale" in stored)
 
 
 def _off(name: str, stored: dict, new: dict, span: float, *, log: bool = False) -> Iterator[str]:
