@@ -86,6 +86,42 @@ def test_a_drawing_of_an_unknown_kind_is_refused(ax):
         read(ax.figure)
 
 
+def test_what_is_drawn_elsewhere_is_refused(ax):
+    ax.axline((0, 0), slope=1)
+    with pytest.raises(TypeError, match="a line without ends"):
+        read(ax.figure)
+    ax.lines[0].remove()
+    ax.figure.add_artist(plt.Line2D([0, 1], [0, 1]))
+    with pytest.raises(TypeError, match="draws outside of its axes"):
+        read(ax.figure)
+    ax.figure.artists[0].remove()
+    ax.figure.add_subplot(projection="3d")
+    with pytest.raises(TypeError, match="has a third axis"):
+        read(ax.figure)
+
+
+def test_the_texts_of_a_part_of_a_figure_are_read(ax):
+    ax.figure.subfigures(1, 2)[1].suptitle("above the right half")
+    assert read(ax.figure)["texts"] == ["above the right half"]
+
+
+def test_colours_are_compared_on_the_scale_that_they_have(ax):
+    def drawn(values, **options):
+        ax.clear()
+        ax.imshow([values], **options)
+        return read(ax.figure)
+
+    def differ(*pair, **options):
+        return bool(figure_record.difference(*(drawn(values, **options) for values in pair)))
+
+    assert not differ([1, 1e-6], [1, 1.01e-6])
+    assert differ([1, 1e-6], [1, 1.01e-6], norm="log")
+    assert not differ([1, 1e-6], [1.00001, 1.00001e-6], norm="log")
+    assert differ([100, 100.4], [100, 100.5])
+    assert not differ([5, 5], [5.0001, 5])
+    assert figure_record.difference(drawn([1, 2]), drawn([1, 2], norm="log"))
+
+
 def test_a_mesh_that_is_bent_is_refused(ax):
     ax.pcolormesh([[0, 1], [0.5, 1.5]], [[0, 0], [1, 1]], [[1]])
     with pytest.raises(TypeError, match="a mesh whose cells are no rectangles"):
@@ -105,6 +141,14 @@ def test_a_figure_of_the_book_has_its_data(name):
     pngs = [output["data"]["image/png"] for output in cell["outputs"] if "data" in output]
     assert list(figure_record.problems(record, pngs, copy.deepcopy(record))) == []
     assert any(axes["parts"] for figure in record for axes in figure["axes"])
+
+
+def test_data_are_stored_of_figures_that_are_there_and_of_no_others():
+    stored = (CHAPTERS[0].parent / "figures").iterdir()
+    named = [
+        f"{path.stem} {cell}" for path in stored for cell in json.loads(path.read_text("utf-8"))
+    ]
+    assert sorted(named) == sorted(FIGURES)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -4,15 +4,17 @@ import base64
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from tools import figure_record, reproduce, surroundings
+from tools import figure_data, figure_record, reproduce, surroundings
 from tools.surroundings import Row, rows
 
 SETUP = """\
@@ -136,8 +138,8 @@ def test_an_error_and_a_kernel_that_dies_are_found(chapters):
     assert "ZeroDivisionError: division by zero" in wrong[0]
     change(chapters / "index.ipynb", "last", source="import os\nos._exit(1)")
     found, wrong = shares(Row("a row"))
-    assert found[1] == "0/1"
-    assert "index did not run to its end" in wrong[0]
+    assert found[:2] == ["0/3", "0/1"]
+    assert "its notebook did not run to its end" in wrong[0]
 
 
 def test_only_what_is_not_released_yet_may_warn(chapters, monkeypatch):
@@ -153,7 +155,7 @@ def test_a_comparison_that_finds_nothing_is_found(chapters, monkeypatch):
     monkeypatch.setattr(reproduce, "in_pixels", lambda name, *pngs: None)
     found, wrong = shares(Row("a row"))
     assert found == ["3/3", "1/1", "MISSED"]
-    assert wrong == ["a row: of the two planted faults, not both were found"]
+    assert wrong == ["a row: the two planted faults were not found, or not they alone"]
 
 
 def test_whoever_writes_into_the_checkout_is_found(chapters):
@@ -167,10 +169,122 @@ def test_whoever_writes_into_the_checkout_is_found(chapters):
             reproduce.line(Row("a row", read_only=True))
 
 
+def test_a_row_whose_drawings_do_not_say_what_they_plot_is_found(chapters, monkeypatch):
+    monkeypatch.setattr(surroundings, "environment", lambda versions: sys.executable)
+    silent = f"del get_ipython().display_formatter.formatters[{figure_data.MIME!r}]\n"
+    change(chapters / "index.ipynb", "figure", source=silent + DRAW)
+    found, wrong = shares(Row("a row", versions="newest"))
+    assert found[:2] == ["3/3", "0/1"]
+    assert "0 drawing(s) said what they plot, where 1 did before" in wrong[0]
+
+
+def test_a_copy_that_comes_to_grief_by_itself_does_not_pass_for_found(chapters):
+    here = "from pathlib import Path\nPath('figures/index.json').stat()\nprint('end')"
+    change(chapters / "index.ipynb", "last", source=here)
+    assert shares(Row("a row"))[0] == ["3/3", "1/1", "MISSED"]
+
+
+def test_python_caches_nothing_in_the_read_only_checkout(chapters, monkeypatch):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (chapters.parent / "small.py").touch()
+    change(chapters / "index.ipynb", "last", source="import small\nprint('end')")
+    (row,) = [row for row in rows() if row.read_only]
+    assert reproduce.line(row)[1] == []
+
+
 def test_what_a_processor_does_not_have_is_said(chapters):
-    cells, wrong = reproduce.line(Row("a row", needs="AVX9000"))
+    """It is asked where the row's settings are not in force: NumPy could not be imported there."""
+    cells, wrong = reproduce.line(Row("a row", {"PYTHONHOME": "/nowhere"}, needs="AVX9000"))
     assert cells == ["a row", "not run: this processor has no AVX9000"]
     assert wrong == []
+
+
+def test_a_setting_that_openblas_does_not_know_is_no_row(chapters):
+    cells, wrong = reproduce.line(Row("a row", {"OPENBLAS_CORETYPE": "Pentium9"}))
+    assert cells == ["a row", "not run: NumPy's products here cannot be chosen so"]
+    assert wrong == []
+
+
+def test_a_python_that_cannot_import_numpy_ends_its_row_alone():
+    with pytest.raises(surroundings.UnavailableError, match="cannot be imported"):
+        reproduce.line(Row("a row", {"PYTHONHOME": "/nowhere"}))
+
+
+def run_main(monkeypatch, *made):
+    for name in surroundings.SET_OUTSIDE:
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(reproduce, "rows", lambda: made)
+    monkeypatch.setattr(sys, "argv", ["reproduce"])
+    return reproduce.main()
+
+
+def test_what_is_set_outside_is_in_no_row(chapters, monkeypatch, capsys):
+    code = f"import os\nprint([n for n in {surroundings.SET_OUTSIDE} if n in os.environ])"
+    command = [sys.executable, "-c", code]
+
+    def line(row):
+        return [subprocess.check_output(command, text=True)], []
+
+    monkeypatch.setattr(reproduce, "line", line)
+    run_main(monkeypatch, Row("a row"))
+    assert "[]" in capsys.readouterr().out
+
+
+def test_rows_that_were_not_run_are_named(chapters, monkeypatch, capsys):
+    lines = {"a": (["a", "not run: …"], []), "b": (list("b2345678"), [])}
+    monkeypatch.setattr(reproduce, "line", lambda row: lines[row.name])
+    assert run_main(monkeypatch, Row("a"), Row("b")) == 0
+    assert "reproduced.\nNot run, and so not compared: a.\n" in capsys.readouterr().out
+    assert run_main(monkeypatch, Row("a")) == 1
+    assert "Nothing was compared" in capsys.readouterr().out
+
+
+def test_a_locale_that_is_listed_but_cannot_be_set_is_passed_over(monkeypatch):
+    listed = subprocess.CompletedProcess([], 0, stdout="xx_XX\nde_DE\n")
+    monkeypatch.setattr(surroundings.subprocess, "run", lambda *_, **__: listed)
+
+    def setlocale(category, name=None):
+        if name == "xx_XX":
+            raise surroundings.locale.Error
+        return "C"
+
+    monkeypatch.setattr(surroundings.locale, "setlocale", setlocale)
+    monkeypatch.setattr(surroundings.locale, "localeconv", lambda: {"decimal_point": ","})
+    assert surroundings.foreign_locale() == "de_DE"
+
+
+MAIN = """\
+import sys
+from pathlib import Path
+from tools import reproduce, surroundings
+
+root = Path(sys.argv.pop())
+reproduce.ROOT = surroundings.ROOT = root
+reproduce.PICTURES = root / "pictures"
+reproduce.rows = lambda: [surroundings.Row("a row")]
+sys.exit(reproduce.main())
+"""
+
+
+def test_ctrl_c_ends_all_at_once_and_with_a_sentence(chapters):
+    wait = "import time\nfrom pathlib import Path\nPath('begun').touch()\ntime.sleep(600)"
+    for name in ("index", "other"):
+        notebook = nbformat.read(chapters / "index.ipynb", as_version=4)
+        nbformat.write(notebook, chapters / f"{name}.ipynb")
+        change(chapters / f"{name}.ipynb", "last", source=wait.replace("begun", name))
+    command = [sys.executable, "-c", MAIN, chapters.parent]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=os.getcwd(), **options) as process:
+        try:
+            while not (chapters / "index").exists() and process.poll() is None:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert "Broken off in the row a row:" in said
+    assert "Traceback" not in said
 
 
 def test_the_rows_are_the_ones_that_are_promised():

@@ -2,17 +2,18 @@
 
 Fonts, margins and colours change from version to version of matplotlib, and the pixels with them;
 the numbers that a figure shows do not. `read` gives them as plain lists, axes by axes, whatever
-matplotlib drew the figure. As an IPython extension, this file sends them with every figure that a
+matplotlib drew the figure. Colours and sizes that do not stand for a number are left to the pixels. As an IPython extension, this file sends them with every figure that a
 kernel shows, so it imports nothing that another environment might lack.
 """
 
 import numpy as np
 from matplotlib import axis, collections, image, legend, lines, patches, spines, text
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
 MIME = "application/vnd.gradnb.figure-data+json"
-DIGITS = 5
+DIGITS = 6
 
 
 def load_ipython_extension(shell):
@@ -32,12 +33,20 @@ def load_ipython_extension(shell):
 
 def read(figure):
     """Return what is drawn: the figure's own texts, and each of its axes."""
+    return {"texts": _texts(_own_texts(figure)), "axes": [_axes(ax) for ax in figure.axes]}
+
+
+def _own_texts(figure):
+    if figure.artists or figure.lines or figure.images or figure.patches:
+        raise TypeError("a figure draws outside of its axes: say in figure_data.py what it plots")
     own = [part for part in figure.get_children() if isinstance(part, text.Text)]
     own += [name for legend in figure.legends for name in legend.get_texts()]
-    return {"texts": _texts(own), "axes": [_axes(ax) for ax in figure.axes]}
+    return own + [part for inner in figure.subfigs for part in _own_texts(inner)]
 
 
 def _axes(ax):
+    if hasattr(ax, "get_zlim"):
+        raise TypeError("a figure has a third axis: say in figure_data.py what it plots there")
     legend = ax.get_legend()
     return {
         "labels": [ax.get_title(loc) for loc in ("left", "center", "right")]
@@ -89,13 +98,14 @@ def _text(artist):
 
 
 def _line(artist):
+    if isinstance(artist, lines.AxLine):
+        raise TypeError("a figure holds a line without ends: give it two points")
     return {"kind": "line"} | _points(artist.get_xydata())
 
 
 def _image(artist):
-    return {"kind": "image", "values": _numbers(artist.get_array())} | _points(
-        np.reshape(artist.get_extent(), (2, 2)).T
-    )
+    corners = np.reshape(artist.get_extent(), (2, 2)).T
+    return {"kind": "image"} | _coloured(artist) | _points(corners)
 
 
 def _patch(artist):
@@ -124,7 +134,11 @@ def _collection(artist):
 
 def _coloured(artist):
     values = artist.get_array()
-    return {} if values is None else {"values": _numbers(values)}
+    if values is None:
+        return {}
+    scale = {"values scale": "log"} if isinstance(artist.norm, LogNorm) else {}
+    limits = {"values limits": _numbers(artist.get_clim())}
+    return {"values": _numbers(values)} | limits | scale
 
 
 def _points(xy):

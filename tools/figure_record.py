@@ -5,8 +5,8 @@ picture that belongs to. The pixels of a figure are compared where the pinned li
 what it plots is compared everywhere, since that outlives fonts and defaults.
 
 The rule: the same texts, scales and number of everything, and **no coordinate further off than a
-thousandth**, of itself on a logarithmic axis, else of the largest in its line or of the axis,
-whichever is less. (1e-5 of the axis, which nobody sees, is allowed in any case.)
+thousandth**: on a linear axis of the largest in its line or of the axis, whichever is less, on any
+other of itself. (1e-5 of an axis that is not logarithmic, which nobody sees, is allowed besides.)
 """
 
 import hashlib
@@ -55,7 +55,9 @@ def problems(stored: list[dict], pictures: list[str], new: list[dict]) -> Iterat
     """Say what a cell's figures plot otherwise than stored, and what is not stored as it should."""
     if [figure["picture"] for figure in stored] != [fingerprint(png) for png in pictures]:
         yield "What is stored of the figure's data belongs to another picture than the stored one."
-    elif len(stored) == len(new):
+    elif len(stored) != len(new):
+        yield f"{len(new)} drawing(s) said what they plot, where {len(stored)} did before."
+    else:
         for old, now in zip(stored, new, strict=True):
             if how := difference(old, now):
                 yield f"The figure plots something else than the stored one: {how}."
@@ -81,11 +83,8 @@ def _in_axes(stored: dict, new: dict) -> Iterator[str]:
         if stored[name] != new[name]:
             yield f"{name} were {stored[name]}, now {new[name]}"
     for name in "xy":
-        limits = _array(stored[f"{name} limits"])
-        largest = np.ptp(limits)
-        yield from _off(
-            f"{name} limits", stored, new, largest, log=stored[f"{name} scale"] == "log"
-        )
+        span = np.ptp(_array(stored[f"{name} limits"]))
+        yield from _off(f"{name} limits", stored, new, span, stored[f"{name} scale"])
 
     kinds = [[part["kind"] for part in axes["parts"]] for axes in (stored, new)]
     if kinds[0] != kinds[1]:
@@ -99,29 +98,31 @@ def _in_part(stored: dict, new: dict, axes: dict) -> Iterator[str]:
     if stored.get("text") != new.get("text"):
         yield f"was {stored.get('text')!r}, now {new.get('text')!r}"
     for name in "xy":
-        limits = _array(axes[f"{name} limits"])
-        yield from _off(name, stored, new, np.ptp(limits), log=axes[f"{name} scale"] == "log")
+        span = np.ptp(_array(axes[f"{name} limits"]))
+        yield from _off(name, stored, new, span, axes[f"{name} scale"])
+    if stored.get("values scale") != new.get("values scale"):
+        yield "its values are coloured by another scale"
     if "values" in stored or "values" in new:
-        yield from _off("values", stored, new, np.inf)
+        span = np.ptp(_array(stored.get("values limits", "0")))
+        for name in ("values", "values limits"):
+            yield from _off(name, stored, new, span, stored.get("values scale", "linear"))
 
 
-def _off(name: str, stored: dict, new: dict, span: float, *, log: bool = False) -> Iterator[str]:
-    """Compare one row of numbers that lie on an axis of this span."""
+def _off(name: str, stored: dict, new: dict, span: float, scale: str) -> Iterator[str]:
+    """Compare one row of numbers that lie on an axis of this span and scale."""
     old, now = _array(stored.get(name, "")), _array(new.get(name, ""))
     if old.shape != now.shape:
         yield f"its {name} had {old.size} numbers, now {now.size}"
         return
-    if log:
-        allowed = RELATIVE * np.abs(old)
-    else:
+    largest = np.abs(old)
+    if scale == "linear":
         largest = min(np.abs(old[np.isfinite(old)]).max(initial=0), span)
-        allowed = RELATIVE * largest + (INVISIBLE * span if span < np.inf else 0)
+    allowed = RELATIVE * largest + (0 if scale == "log" else INVISIBLE * span)
     with np.errstate(invalid="ignore"):  # inf - inf
-        wrong = ~((np.abs(now - old) <= allowed) | (now == old) | (np.isnan(now) & np.isnan(old)))
+        off = np.nan_to_num(np.abs(now - old), nan=np.inf)
+        wrong = ~((off <= allowed) | (now == old) | (np.isnan(now) & np.isnan(old)))
     if wrong.any():
-        worst = np.flatnonzero(wrong)[
-            np.argmax(np.nan_to_num(np.abs(now - old), nan=np.inf)[wrong])
-        ]
+        worst = np.argmax(np.where(wrong, off, -1))
         yield (
             f"{wrong.sum():,} of {old.size:,} numbers of its {name} differ, one was {old[worst]:g} "
             f"and is {now[worst]:g}"

@@ -97,7 +97,14 @@ async def execute(
         on_cell_executed=lambda **_: after_cell(client.km.provisioner.pid),
         **options,
     )
+    # It would answer Ctrl-C by ending the kernel it has started last, and go on with all others.
+    asyncio.get_running_loop().add_signal_handler = refuse
     return await client.async_execute(cleanup_kc=True)
+
+
+def refuse(*_) -> None:
+    """Stand in for what cannot be had, as nbclient expects it."""
+    raise RuntimeError
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,13 @@ CORES = {
     },
     "aarch64": {"ARMV8": "ASIMD", "NEOVERSEN1": "ASIMD"},
 }
+# What somebody has set outside would be in force in every row.
+SET_OUTSIDE = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_VERBOSE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+)
 AVX512 = ("AVX512", "X86_V4")
 AVX2 = (*AVX512, "AVX2", "FMA3", "X86_V3")
 NEWEST_PYTHONS = ("3.15", "3.14", "3.13", "3.12")
@@ -85,8 +93,9 @@ def rows() -> list[Row]:
             for name, prefixes in (("AVX512", AVX512), ("AVX2", AVX2))
             if (found := dispatched(prefixes))
         ),
-        Row("locale", foreign_locale() | {"TZ": "NPT-5:45", "PYTHONUTF8": "0"}),
-        Row("read-only", read_only=True),
+        Row("locale", foreign_locale() | {"TZ": "NPT-5:45"}),
+        # Root may write in spite of the mode, and Python's cache would be what is written.
+        Row("read-only", {"PYTHONDONTWRITEBYTECODE": "1"}, read_only=True),
         Row("oldest", versions="oldest"),
         Row("newest", versions="newest"),
         Row("pre-release", versions="pre-release"),
@@ -119,10 +128,13 @@ json.dump({
         env=os.environ | env | {"OPENBLAS_VERBOSE": "2"},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    told = [line for line in result.stderr.splitlines() if line.startswith("Core: ")]
-    return json.loads(result.stdout) | {"blas": told[0].removeprefix("Core: ") if told else "?"}
+    if result.returncode:
+        raise UnavailableError(f"its NumPy and matplotlib cannot be imported:\n{result.stderr}")
+    told = re.search(r"^Core: (.+)", result.stderr, re.MULTILINE)
+    known = told and "Core not found" not in result.stderr  # else it takes the one it likes
+    return json.loads(result.stdout) | {"blas": told[1] if known else "?"}
 
 
 def foreign_locale() -> dict[str, str]:
