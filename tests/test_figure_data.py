@@ -35,7 +35,7 @@ def scaled(part, by):
     """Multiply what a part plots upwards, or by colour."""
     name = "values" if "values" in part else "y"
     numbers = by * np.array(part[name].split(), float)
-    return part | {name: " ".join(f"{number:.5g}" for number in numbers)}
+    return part | {name: " ".join(f"{number:.6g}" for number in numbers)}
 
 
 def test_every_kind_of_drawing_is_read(ax):
@@ -49,9 +49,10 @@ def test_every_kind_of_drawing_is_read(ax):
     ax.annotate("arrow", (12, 13), (14, 15), arrowprops={"arrowstyle": "-"})
     found = {part["kind"] + part.get("text", ""): part for part in parts(ax)}
     assert found["line"] == {"kind": "line", "x": "1 2", "y": "3 4"}
-    assert found["points"] == {"kind": "points", "x": "1 2", "y": "5 6", "values": "0.1 0.2"}
+    assert found["points"]["y"] == "5 6"
+    assert found["points"]["values"] == found["points"]["values limits"] == "0.1 0.2"
     assert found["image"]["values"] == "1 2 3 4"
-    assert found["mesh"] == {"kind": "mesh", "x": "0 1 2", "y": "0 5", "values": "7 8"}
+    assert [found["mesh"][name] for name in ("x", "y", "values")] == ["0 1 2", "0 5", "7 8"]
     assert found["textwords"] == {"kind": "text", "text": "words", "x": "10", "y": "11"}
     assert found["textarrow"]["y"] == "13"
     areas = [part for part in parts(ax) if part["kind"] == "area"]
@@ -120,6 +121,16 @@ def test_colours_are_compared_on_the_scale_that_they_have(ax):
     assert differ([100, 100.4], [100, 100.5])
     assert not differ([5, 5], [5.0001, 5])
     assert figure_record.difference(drawn([1, 2]), drawn([1, 2], norm="log"))
+    assert figure_record.difference(drawn([1, 2]), drawn([1, 2], vmax=3))
+
+
+@pytest.mark.parametrize(("scale", "found"), [("linear", False), ("symlog", True), ("log", True)])
+def test_small_numbers_count_where_the_scale_shows_them(scale, found):
+    figure = changed(["axes", 0, "x scale"], scale)
+    other = copy.deepcopy(figure)
+    for drawing, small in ((figure, "0.01"), (other, "0.0104")):
+        drawing["axes"][0]["parts"][0]["x"] = f"{small} 1 10"
+    assert bool(figure_record.difference(figure, other)) == found
 
 
 def test_a_mesh_that_is_bent_is_refused(ax):

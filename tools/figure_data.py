@@ -2,8 +2,9 @@
 
 Fonts, margins and colours change from version to version of matplotlib, and the pixels with them;
 the numbers that a figure shows do not. `read` gives them as plain lists, axes by axes, whatever
-matplotlib drew the figure. Colours and sizes that do not stand for a number are left to the pixels. As an IPython extension, this file sends them with every figure that a
-kernel shows, so it imports nothing that another environment might lack.
+matplotlib drew the figure. Colours and sizes that stand for no number are left to the pixels. As an
+IPython extension, this file sends the data with every figure that a kernel shows, so it imports
+nothing that another environment might lack.
 """
 
 import numpy as np

@@ -103,7 +103,8 @@ def _in_part(stored: dict, new: dict, axes: dict) -> Iterator[str]:
     if stored.get("values scale") != new.get("values scale"):
         yield "its values are coloured by another scale"
     if "values" in stored or "values" in new:
-        span = np.ptp(_array(stored.get("values limits", "0")))
+        limits = _array(stored.get("values limits", "0"))
+        span = np.ptp(limits) or np.abs(limits).max()  # all of one colour
         for name in ("values", "values limits"):
             yield from _off(name, stored, new, span, stored.get("values scale", "linear"))
 

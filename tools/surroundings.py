@@ -1,7 +1,7 @@
 """The surroundings in which `make reproduce` runs the book.
 
-Each row changes what another machine may have otherwise: the products that OpenBLAS picks for a
-processor, its number of threads, the instructions that NumPy uses, locale and time zone, who may
+Each row changes what another machine may have otherwise: the matrix products that OpenBLAS has for
+a processor, its number of threads, the instructions that NumPy uses, locale and time zone, who may
 write into the checkout, or the versions of what is installed. Python's hashes are seeded anew in
 each.
 """
@@ -113,7 +113,7 @@ def dispatched(prefixes: tuple[str, ...]) -> list[str]:
 
 
 def probe(python: Path, env: dict[str, str]) -> dict:
-    """Ask a Python for its versions, its processor and the products that OpenBLAS has picked."""
+    """Ask a Python for its versions, its processor and what OpenBLAS takes it for."""
     code = """
 import json, platform, sys, matplotlib, numpy
 core = numpy._core if hasattr(numpy, "_core") else numpy.core
