@@ -23,7 +23,7 @@ TASKS = [
             Check("shape", 1, "It keeps the shape.",
                   lambda given, got: close(got["square"], 2 * np.ones((2, 2)) * given["x"][0])),
         ],
-        seconds=3,
+        seconds=5,
     ),
     Task(
         "mean",
@@ -31,7 +31,7 @@ TASKS = [
         [Check("mine", 2, "It is the mean of your own data.",
                lambda given, got: close(
                    got["mine"], np.random.default_rng(given["seed"]).normal(size=9).mean()))],
-        seconds=3,
+        seconds=5,
     ),
 ]
 """

@@ -4,6 +4,7 @@ import copy
 import json
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ FIGURES = {
 
 @pytest.fixture
 def ax():
+    mpl.rcdefaults()  # other tests leave the book's style
     figure, ax = plt.subplots()
     yield ax
     plt.close(figure)

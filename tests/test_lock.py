@@ -1,6 +1,7 @@
 """What is installed is what is locked, down to the last package, and nothing else."""
 
 import re
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def locked(text):
 
 
 def installed():
-    return {canonicalize_name(found.name): found.version for found in metadata.distributions()}
+    # By folder, since setuptools puts packages of its own on the path of a process that uses it.
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    there = metadata.distributions(path=folders)
+    return {canonicalize_name(found.name): found.version for found in there}
 
 
 def brought_by(names):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -61,15 +62,21 @@ def change(path, cell, **changes):
     nbformat.write(notebook, path)
 
 
+def line(row):
+    """Run a row in a thread of its own, because the browser of other tests has a loop in this."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(reproduce.line, row).result()
+
+
 def shares(row):
     """Run a row, and return the shares of cells and figures, the planted faults, what is wrong."""
-    cells, wrong = reproduce.line(row)
+    cells, wrong = line(row)
     return cells[-3:], wrong
 
 
 def test_all_is_reproduced_in_the_surroundings_that_a_row_names(chapters):
     core = next(iter(surroundings.CORES.get("x86_64")))
-    cells, wrong = reproduce.line(Row("a row", {"OPENBLAS_CORETYPE": core}, threads=2))
+    cells, wrong = line(Row("a row", {"OPENBLAS_CORETYPE": core}, threads=2))
     assert wrong == []
     assert cells[0] == "a row"
     assert cells[-3:] == ["3/3", "1/1", "found"]
@@ -160,13 +167,13 @@ def test_a_comparison_that_finds_nothing_is_found(chapters, monkeypatch):
 
 def test_whoever_writes_into_the_checkout_is_found(chapters):
     write = "from pathlib import Path\nPath('left.txt').write_text('x')\nprint('end')"
-    assert reproduce.line(Row("a row", read_only=True))[1] == []
+    assert line(Row("a row", read_only=True))[1] == []
     change(chapters / "index.ipynb", "last", source=write)
     if os.geteuid():
-        assert "PermissionError" in reproduce.line(Row("a row", read_only=True))[1][0]
+        assert "PermissionError" in line(Row("a row", read_only=True))[1][0]
     else:  # root can write, but it is found afterwards
         with pytest.raises(surroundings.UnavailableError, match=r"left\.txt"):
-            reproduce.line(Row("a row", read_only=True))
+            line(Row("a row", read_only=True))
 
 
 def test_a_row_whose_drawings_do_not_say_what_they_plot_is_found(chapters, monkeypatch):
@@ -189,25 +196,25 @@ def test_python_caches_nothing_in_the_read_only_checkout(chapters, monkeypatch):
     (chapters.parent / "small.py").touch()
     change(chapters / "index.ipynb", "last", source="import small\nprint('end')")
     (row,) = [row for row in rows() if row.read_only]
-    assert reproduce.line(row)[1] == []
+    assert line(row)[1] == []
 
 
 def test_what_a_processor_does_not_have_is_said(chapters):
     """It is asked where the row's settings are not in force: NumPy could not be imported there."""
-    cells, wrong = reproduce.line(Row("a row", {"PYTHONHOME": "/nowhere"}, needs="AVX9000"))
+    cells, wrong = line(Row("a row", {"PYTHONHOME": "/nowhere"}, needs="AVX9000"))
     assert cells == ["a row", "not run: this processor has no AVX9000"]
     assert wrong == []
 
 
 def test_a_setting_that_openblas_does_not_know_is_no_row(chapters):
-    cells, wrong = reproduce.line(Row("a row", {"OPENBLAS_CORETYPE": "Pentium9"}))
+    cells, wrong = line(Row("a row", {"OPENBLAS_CORETYPE": "Pentium9"}))
     assert cells == ["a row", "not run: NumPy's products here cannot be chosen so"]
     assert wrong == []
 
 
 def test_a_python_that_cannot_import_numpy_ends_its_row_alone():
     with pytest.raises(surroundings.UnavailableError, match="cannot be imported"):
-        reproduce.line(Row("a row", {"PYTHONHOME": "/nowhere"}))
+        line(Row("a row", {"PYTHONHOME": "/nowhere"}))
 
 
 def run_main(monkeypatch, *made):
@@ -239,18 +246,29 @@ def test_rows_that_were_not_run_are_named(chapters, monkeypatch, capsys):
     assert "Nothing was compared" in capsys.readouterr().out
 
 
-def test_a_locale_that_is_listed_but_cannot_be_set_is_passed_over(monkeypatch):
-    listed = subprocess.CompletedProcess([], 0, stdout="xx_XX\nde_DE\n")
-    monkeypatch.setattr(surroundings.subprocess, "run", lambda *_, **__: listed)
+def test_a_locale_with_a_comma_is_found_or_made(monkeypatch, tmp_path):
+    monkeypatch.setattr(surroundings, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(surroundings, "writes_commas", lambda env: env["LC_ALL"] == "de_DE.UTF-8")
+    real = subprocess.run
 
-    def setlocale(category, name=None):
-        if name == "xx_XX":
-            raise surroundings.locale.Error
-        return "C"
+    def listing(command, **options):
+        if command[0] == "locale":
+            return subprocess.CompletedProcess(command, 0, stdout="C\n" + "\n".join(there))
+        return real(["true"], check=True)
 
-    monkeypatch.setattr(surroundings.locale, "setlocale", setlocale)
-    monkeypatch.setattr(surroundings.locale, "localeconv", lambda: {"decimal_point": ","})
-    assert surroundings.foreign_locale() == "de_DE"
+    monkeypatch.setattr(surroundings.subprocess, "run", listing)
+    there = ["xx_XX", "de_DE.UTF-8"]
+    assert surroundings.foreign_locale() == {"LC_ALL": "de_DE.UTF-8"}
+    there = []
+    made = {"LC_ALL": "de_DE.UTF-8", "LOCPATH": str(tmp_path / "locale")}
+    assert surroundings.foreign_locale() == made
+    monkeypatch.setattr(surroundings, "writes_commas", lambda env: False)
+    assert surroundings.foreign_locale() == {"LC_ALL": "C"}
+
+
+def test_a_locale_that_cannot_be_set_writes_no_commas():
+    assert not surroundings.writes_commas({"LC_ALL": "xx_XX"})
+    assert not surroundings.writes_commas({"LC_ALL": "C"})
 
 
 MAIN = """\

@@ -45,7 +45,7 @@ SET_OUTSIDE = (
 )
 AVX512 = ("AVX512", "X86_V4")
 AVX2 = (*AVX512, "AVX2", "FMA3", "X86_V3")
-NEWEST_PYTHONS = ("3.15", "3.14", "3.13", "3.12")
+NEWEST_PYTHONS = ("3.15", "3.14", "3.13", "3.12", sys._base_executable)
 
 
 class UnavailableError(Exception):
