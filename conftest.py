@@ -67,8 +67,8 @@ def compare_outputs(cell, new, stored):
     data = figure_record.take(new)
     same_text = compare_text(cell, new, stored)
     different = [
-        *different_figures(cell, _figures(stored), _figures(new)),
-        *different_data(cell, _figures(stored), data),
+        *different_figures(cell, figures.stored_in(stored), figures.stored_in(new)),
+        *different_data(cell, figures.stored_in(stored), data),
     ]
     cell.comparison_traceback += [
         *different,
@@ -95,10 +95,6 @@ def different_data(cell, stored_pngs, new):
     """Say what each figure plots otherwise, or that its picture and its data do not belong."""
     stored = figure_record.load(cell.path).get(cell.cell.get("id"), [])
     yield from figure_record.problems(stored, stored_pngs, new)
-
-
-def _figures(outputs):
-    return [out.data["image/png"] for out in outputs if "image/png" in out.get("data", {})]
 
 
 def pytest_collect_file(file_path: Path, parent):

@@ -22,6 +22,12 @@ from PIL import Image
 ALLOWED = 2.0
 
 
+def stored_in(outputs: list[dict]) -> list[str]:
+    """List the PNGs (base64) among a cell's outputs."""
+    bundles = [output.get("data", {}) for output in outputs]
+    return [bundle["image/png"] for bundle in bundles if "image/png" in bundle]
+
+
 def pixels(png: str) -> np.ndarray:
     """Decode a PNG as a notebook stores it (base64): (height, width, red-green-blue-alpha)."""
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:

@@ -61,7 +61,7 @@ class Comparison:
         if old != now:
             self.wrong["cells"][name] = f"printed {now!r} instead of {old!r}"
 
-        pngs = pictures(stored), pictures(new)
+        pngs = figures.stored_in(stored), figures.stored_in(new)
         self.total["figures"] += max(map(len, pngs))
         how = list(figure_record.problems(record, pngs[0], data))
         if len(pngs[0]) != len(pngs[1]):
@@ -85,13 +85,6 @@ def texts(outputs: list[dict], *, may_warn: bool = False) -> list[tuple[str, str
         else:
             said.append((output["output_type"], output["data"].get("text/plain", "")))
     return said
-
-
-def pictures(outputs: list[dict]) -> list[str]:
-    """List the PNGs among a cell's outputs."""
-    return [
-        output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})
-    ]
 
 
 def in_pixels(stem: str, *pngs: str) -> str | None:
@@ -126,7 +119,7 @@ async def compare(
 def plant(source: Path, folder: Path) -> tuple[Path, dict[str, str]]:
     """Copy a notebook with a figure's lines 1 % higher and one stored digit changed; say where."""
     notebook = nbformat.read(source, as_version=4)
-    figure = next(cell for cell in notebook.cells if pictures(cell.get("outputs", [])))
+    figure = next(cell for cell in notebook.cells if figures.stored_in(cell.get("outputs", [])))
     figure.source += HIGHER
     printing, output = next(
         (cell, output)
